@@ -1,0 +1,128 @@
+#include "eval/forward.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "eval/errors.h"
+#include "eval/rope_builder.h"
+
+namespace longrope {
+namespace {
+
+constexpr int64_t kBlocksPerThread = 4;  // of a chunk: enough to even out uneven blocks
+
+std::string Megabytes(int64_t bytes) { return std::to_string((bytes + 999'999) / 1'000'000) + " MB"; }
+
+// A sequence on its way through the layers.
+class Walker {
+ public:
+  Walker(Sequence& sequence, int layers, int64_t rows, const ForwardPlan& plan,
+         std::stop_token stop)
+      : sequence_(sequence), layers_(layers), rows_(rows), plan_(plan), stop_(std::move(stop)) {}
+
+  // Calls score(rows) for every chunk that has passed all layers. False if stopped.
+  template <class ScoreRows>
+  bool Run(const ScoreRows& score) {
+    return plan_.scope == KvScope::kAllLayers ? RunChunks(score) : RunLayers(score);
+  }
+
+ private:
+  // Calls body(rows) for every chunk in order. False if stopped.
+  template <class Body>
+  bool ForChunks(const Body& body) {
+    for (int64_t begin = 0; begin < rows_; begin += plan_.chunk) {
+      if (stop_.stop_requested()) return false;
+      if (!body(Rows{begin, std::min(rows_, begin + plan_.chunk)})) return false;
+    }
+    return true;
+  }
+
+  template <class ScoreRows>
+  bool RunChunks(const ScoreRows& score) {
+    return ForChunks([&](Rows rows) {
+      for (int layer = 0; layer < layers_; ++layer) {
+        if (stop_.stop_requested()) return false;
+        sequence_.Extend(layer, rows);
+        sequence_.Advance(layer, rows);
+      }
+      score(rows);
+      return true;
+    });
+  }
+
+  template <class ScoreRows>
+  bool RunLayers(const ScoreRows& score) {
+    for (int layer = 0; layer < layers_; ++layer) {
+      const bool done = ForChunks([&](Rows rows) {
+        sequence_.Extend(layer, rows);
+        sequence_.Advance(layer, rows);
+        return true;
+      });
+      if (!done) return false;
+    }
+    return ForChunks([&](Rows rows) {
+      score(rows);
+      return true;
+    });
+  }
+
+  Sequence& sequence_;
+  int layers_;
+  int64_t rows_;
+  const ForwardPlan& plan_;
+  std::stop_token stop_;
+};
+
+}  // namespace
+
+std::string MemoryAccount::Text() const {
+  return "weights " + Megabytes(weights) + ", rope table " + Megabytes(rope_table) +
+         ", sequence " + Megabytes(sequence) + ", tokens " + Megabytes(tokens) + ": " +
+         Megabytes(Total());
+}
+
+ForwardPlan PlanScope(const Engine& engine, const ForwardNeeds& needs, KvScope scope) {
+  ForwardPlan plan;
+  plan.scope = scope;
+  plan.chunk = engine.Grain() * engine.Threads() * kBlocksPerThread;
+  plan.account.weights = engine.WeightBytes(needs.shape, needs.stored);
+  plan.account.rope_table = RopeTableBytes(needs.rope, needs.tokens);
+  plan.account.sequence = engine.SequenceBytes(needs.shape, needs.tokens, scope);
+  plan.account.tokens =
+      needs.tokens * static_cast<int64_t>(2 * sizeof(int32_t) + sizeof(double));
+  return plan;
+}
+
+ForwardPlan PlanForward(const Engine& engine, const ForwardNeeds& needs, int64_t memory_bytes) {
+  const ForwardPlan chunks = PlanScope(engine, needs, KvScope::kAllLayers);
+  if (chunks.account.Total() <= memory_bytes) return chunks;
+  const ForwardPlan layers = PlanScope(engine, needs, KvScope::kOneLayer);
+  if (layers.account.Total() <= memory_bytes) return layers;
+  throw InputError("a document of " + std::to_string(needs.tokens) + " tokens needs " +
+                   layers.account.Text() + " of memory; allowed are " + Megabytes(memory_bytes) +
+                   " (backend.memory_gb)");
+}
+
+std::optional<std::vector<double>> TokenNats(const Model& model, const ModelShape& shape,
+                                             const ForwardPlan& plan,
+                                             std::span<const int32_t> tokens,
+                                             const RopeTable& rope, std::stop_token stop,
+                                             int64_t first_scored) {
+  if (tokens.size() < 2) throw std::invalid_argument("a document needs at least two tokens");
+  const auto rows = static_cast<int64_t>(tokens.size()) - 1;
+  std::vector<int32_t> targets(tokens.begin() + 1, tokens.end());
+  std::fill_n(targets.begin(), std::clamp<int64_t>(first_scored - 1, 0, rows), kNotScored);
+  std::vector<double> nats(targets.size());
+  const auto sequence = model.Open(tokens.first(targets.size()), rope, plan.scope);
+  Walker walker(*sequence, shape.layers, rows, plan, std::move(stop));
+  const bool done = walker.Run([&](Rows part) {
+    const auto begin = static_cast<size_t>(part.begin);
+    const auto count = static_cast<size_t>(part.end - part.begin);
+    sequence->Score(part, std::span(targets).subspan(begin, count),
+                    std::span(nats).subspan(begin, count));
+  });
+  if (!done) return std::nullopt;
+  return nats;
+}
+
+}  // namespace longrope

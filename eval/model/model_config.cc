@@ -1,0 +1,180 @@
+#include "eval/model/model_config.h"
+
+#include <cmath>
+
+#include "eval/errors.h"
+#include "eval/model/json_file.h"
+#include "eval/rope_methods.h"
+
+namespace longrope {
+namespace {
+
+constexpr int64_t kMaxSize = 1 << 24;             // of a width or a vocabulary, in elements
+constexpr int64_t kMaxLength = int64_t{1} << 32;  // of a text, in tokens
+
+int Size(const JsonObject& config, const std::string& key) {
+  const auto value = config.Integer(key, 1, kMaxSize);
+  if (!value) config.Refuse(key, "missing");
+  return static_cast<int>(*value);
+}
+
+std::string Family(const JsonObject& config) {
+  const std::string family = config.Text("model_type").value_or("");
+  if (family != "llama" && family != "mistral") {
+    config.Refuse("model_type", "'" + family + "' is not supported; allowed: llama, mistral");
+  }
+  return family;
+}
+
+void RefuseWhatIsNotComputed(const JsonObject& config) {
+  const std::string activation = config.Text("hidden_act").value_or("silu");
+  if (activation != "silu") {
+    config.Refuse("hidden_act", "'" + activation + "' is not supported; allowed: silu");
+  }
+  for (const char* key : {"attention_bias", "mlp_bias"}) {
+    if (config.Flag(key).value_or(false)) config.Refuse(key, "biases are not supported");
+  }
+  if (config.Number("partial_rotary_factor").value_or(1) != 1) {
+    config.Refuse("partial_rotary_factor", "partial rotations are not supported");
+  }
+}
+
+ModelShape Shape(const JsonObject& config, const ConfigOverrides& overrides) {
+  ModelShape shape;
+  shape.layers = Size(config, "num_hidden_layers");
+  shape.hidden = Size(config, "hidden_size");
+  shape.heads = Size(config, "num_attention_heads");
+  shape.kv_heads = config.Has("num_key_value_heads") ? Size(config, "num_key_value_heads")
+                                                     : shape.heads;
+  shape.ffn = Size(config, "intermediate_size");
+  shape.vocab = Size(config, "vocab_size");
+  shape.norm_epsilon = static_cast<float>(config.Number("rms_norm_eps").value_or(1e-6));
+  shape.sliding_window = config.Integer("sliding_window", 1, kMaxLength).value_or(0);
+  if (shape.heads % shape.kv_heads != 0) {
+    config.Refuse("num_key_value_heads", "does not divide num_attention_heads");
+  }
+  if (overrides.head_dim) {
+    shape.head_dim = static_cast<int>(*overrides.head_dim);
+  } else if (config.Has("head_dim")) {
+    shape.head_dim = Size(config, "head_dim");
+  } else if (shape.hidden % shape.heads == 0) {
+    shape.head_dim = shape.hidden / shape.heads;
+  } else {
+    config.Refuse("head_dim", "missing, and num_attention_heads does not divide hidden_size");
+  }
+  if (shape.head_dim % 2 != 0 || shape.head_dim > 4096) {
+    config.Refuse("head_dim", std::to_string(shape.head_dim) + "; allowed: even, up to 4096");
+  }
+  return shape;
+}
+
+// The block that describes the rotation: rope_scaling of the 4.x form is preferred to
+// rope_parameters of the 5.x form, as transformers does.
+std::optional<JsonObject> RopeBlock(const JsonObject& config) {
+  for (const char* key : {"rope_scaling", "rope_parameters"}) {
+    if (config.Has(key)) return config.Object(key);
+  }
+  return std::nullopt;
+}
+
+double Base(const JsonObject& config) {
+  std::optional<double> base = config.Number("rope_theta");
+  if (config.Has("rope_parameters")) {
+    const auto inner = config.Object("rope_parameters").Number("rope_theta");
+    if (base && inner && *base != *inner) {
+      config.Refuse("rope_theta", "differs from rope_parameters.rope_theta");
+    }
+    if (!base) base = inner;
+  }
+  const double value = base.value_or(10000);
+  if (value <= 1) config.Refuse("rope_theta", "must be above 1");
+  return value;
+}
+
+std::string ScalingType(const std::optional<JsonObject>& block) {
+  if (!block) return "default";
+  const auto type = block->Text("rope_type");
+  return type ? *type : block->Text("type").value_or("default");
+}
+
+std::optional<int64_t> OriginalLength(const JsonObject& config, const std::string& family,
+                                      const std::optional<JsonObject>& block) {
+  constexpr const char* kKey = "original_max_position_embeddings";
+  if (const auto top = config.Integer(kKey, 1, kMaxLength)) return top;
+  if (block) {
+    if (const auto inner = block->Integer(kKey, 1, kMaxLength)) return inner;
+  }
+  const auto longest = config.Integer("max_position_embeddings", 1, kMaxLength);
+  // A longrope model's longest length is its extended one; a Mistral's is not what it learned on.
+  if (family == "mistral" || ScalingType(block) == "longrope") return std::nullopt;
+  return longest;
+}
+
+std::vector<float> Factors(const JsonObject& block, const std::string& key, int head_dim) {
+  const auto numbers = block.Numbers(key);
+  if (!numbers) block.Refuse(key, "missing");
+  if (static_cast<int>(numbers->size()) != head_dim / 2) {
+    block.Refuse(key, "has " + std::to_string(numbers->size()) + " elements, expected " +
+                          std::to_string(head_dim / 2));
+  }
+  for (double number : *numbers) {
+    if (!(number > 0)) block.Refuse(key, "factors must be above 0");
+  }
+  return {numbers->begin(), numbers->end()};
+}
+
+FactorSet OwnFactors(const JsonObject& config, const JsonObject& block, const ModelConfig& model) {
+  const int64_t original = model.OriginalLength();
+  const int64_t longest =
+      config.Integer("max_position_embeddings", 1, kMaxLength).value_or(original);
+  const double ratio = block.Number("factor").value_or(static_cast<double>(longest) /
+                                                       static_cast<double>(original));
+  const double attention = block.Number("attention_factor")
+                               .value_or(AttentionFactor(AttentionPolicy::kLongrope, ratio,
+                                                         original));
+  const int d = model.shape.head_dim;
+  return {{{original, {Factors(block, "short_factor", d), 0, attention}},
+           {std::max(longest, original), {Factors(block, "long_factor", d), 0, attention}}}};
+}
+
+}  // namespace
+
+int64_t ModelConfig::OriginalLength() const {
+  if (!original_length) {
+    throw InputError("the model's original length is not in its config (sliding_window does not "
+                     "tell it); set model.original_length in the job, or --original");
+  }
+  return *original_length;
+}
+
+RopeShape ModelConfig::Rope() const { return {shape.head_dim, rope_base, OriginalLength()}; }
+
+ModelConfig ReadModelConfig(const std::filesystem::path& folder,
+                            const ConfigOverrides& overrides) {
+  const JsonObject config = ReadJsonObject(folder / "config.json");
+  ModelConfig model;
+  model.family = Family(config);
+  RefuseWhatIsNotComputed(config);
+  model.shape = Shape(config, overrides);
+  model.tied_head = config.Flag("tie_word_embeddings").value_or(false);
+  const std::string stored =
+      config.Text("torch_dtype").value_or(config.Text("dtype").value_or("float32"));
+  model.stored = stored == "bfloat16"  ? DType::kBF16
+                 : stored == "float16" ? DType::kF16
+                                       : DType::kF32;
+  const std::optional<JsonObject> block = RopeBlock(config);
+  model.rope_base = overrides.rope_base.value_or(Base(config));
+  model.original_length = overrides.original_length
+                              ? overrides.original_length
+                              : OriginalLength(config, model.family, block);
+  const std::string type = ScalingType(block);
+  if (type == "longrope") {
+    model.own_factors = OwnFactors(config, *block, model);
+  } else if (type != "default") {
+    block->Refuse("rope_type", "scaling '" + type + "' is not supported; allowed: default, "
+                               "longrope (as this program writes it)");
+  }
+  return model;
+}
+
+}  // namespace longrope

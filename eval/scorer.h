@@ -1,0 +1,62 @@
+// A model bound to an engine, ready to score documents under any factors.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <vector>
+
+#include "eval/evaluator.h"
+#include "eval/forward.h"
+#include "eval/model/model_folder.h"
+#include "eval/text/corpus.h"
+
+namespace longrope {
+
+struct ScorerOptions {
+  int64_t memory_bytes = INT64_MAX;  // that one document may take, weights included
+  // Mask keys beyond the model's sliding window. Off where factors extend the model beyond it.
+  bool sliding_window = true;
+};
+
+// Not thread-safe: the engine uses all its threads for one document.
+class Scorer {
+ public:
+  // `engine` and `folder` outlive the scorer. Throws InputError if the weights do not fit.
+  Scorer(const Engine& engine, const ModelFolder& folder, const ScorerOptions& options);
+
+  const Engine& engine() const { return engine_; }
+  const ModelFolder& folder() const { return folder_; }
+  // Throws InputError if documents of that many tokens do not fit into memory.
+  ForwardPlan Plan(int64_t tokens) const;
+  // nullopt if stopped. `tokens` has at least two elements.
+  std::optional<Score> ScoreTokens(std::span<const int32_t> tokens, const RopeFactors& factors,
+                                   std::stop_token stop = {}) const;
+
+ private:
+  const Engine& engine_;
+  const ModelFolder& folder_;
+  ScorerOptions options_;
+  ModelShape shape_;
+  std::unique_ptr<Model> model_;
+};
+
+// What ForwardPlan needs for documents of `tokens` tokens of this model.
+ForwardNeeds NeedsOf(const ModelConfig& config, DType stored, int64_t tokens);
+
+// Scores fixed documents on a Scorer.
+class ModelEvaluator final : public Evaluator {
+ public:
+  // `scorer` outlives the evaluator. `digest`: of the model and its tokenizer.
+  ModelEvaluator(const Scorer& scorer, std::vector<Document> documents, std::string digest);
+  void Run(std::span<const Task> tasks, const Done& done, std::stop_token stop) override;
+  std::vector<std::pair<std::string, std::string>> Fingerprint() const override;
+
+ private:
+  const Scorer& scorer_;
+  std::vector<Document> documents_;
+  std::string digest_;
+};
+
+}  // namespace longrope

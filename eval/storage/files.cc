@@ -1,0 +1,164 @@
+#include "eval/storage/files.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+namespace longrope {
+namespace fs = std::filesystem;
+namespace {
+
+// A system call again and again while a signal interrupts it.
+template <class Call>
+auto Retry(const Call& call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
+fs::path FolderOf(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
+
+// An open file descriptor for reading.
+class ReadHandle {
+ public:
+  explicit ReadHandle(const fs::path& path)
+      : file_(Retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); })) {
+    if (file_ < 0) ThrowFileError(path, "cannot be opened");
+    struct stat status {};
+    if (::fstat(file_, &status) != 0 || !S_ISREG(status.st_mode)) {
+      ::close(file_);
+      throw FileError(path.string() + ": is not a regular file");
+    }
+    size_ = static_cast<size_t>(status.st_size);
+  }
+  ReadHandle(const ReadHandle&) = delete;
+  ReadHandle& operator=(const ReadHandle&) = delete;
+  ~ReadHandle() { ::close(file_); }
+  int file() const { return file_; }
+  size_t size() const { return size_; }
+
+ private:
+  int file_;
+  size_t size_ = 0;
+};
+
+// The file of one ReplaceFile until it carries its final name; removed unless that succeeds.
+class Temporary {
+ public:
+  Temporary(FileSystem& files, const fs::path& target)
+      : files_(files), path_(target.string() + ".tmp." + std::to_string(::getpid())) {
+    files_.Unlink(path_);  // what a crashed process of the same number may have left
+    file_ = Retry([&] { return files_.Open(path_, O_WRONLY | O_CREAT | O_EXCL, 0666); });
+    if (file_ < 0) ThrowFileError(target, "cannot be written");
+  }
+  Temporary(const Temporary&) = delete;
+  Temporary& operator=(const Temporary&) = delete;
+  ~Temporary() {
+    if (file_ >= 0) files_.Close(file_);
+    if (!path_.empty()) files_.Unlink(path_);
+  }
+
+  bool Fill(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const ssize_t written =
+          Retry([&] { return files_.Write(file_, bytes.data(), bytes.size()); });
+      if (written < 0) return false;
+      bytes.remove_prefix(static_cast<size_t>(written));
+    }
+    return Retry([&] { return files_.Sync(file_); }) == 0 && Close();
+  }
+  bool MoveTo(const fs::path& target) {
+    if (files_.Rename(path_, target.string()) != 0) return false;
+    path_.clear();
+    return true;
+  }
+
+ private:
+  bool Close() { return files_.Close(std::exchange(file_, -1)) == 0; }
+
+  FileSystem& files_;
+  std::string path_;
+  int file_ = -1;
+};
+
+void SyncFolder(FileSystem& files, const fs::path& folder) {
+  const int file = Retry([&] { return files.Open(folder.string(), O_RDONLY | O_DIRECTORY, 0); });
+  if (file < 0) ThrowFileError(folder, "cannot be opened");
+  const bool synced = Retry([&] { return files.Sync(file); }) == 0;
+  const int reason = errno;
+  files.Close(file);
+  errno = reason;
+  if (!synced) ThrowFileError(folder, "cannot be synchronised");
+}
+
+}  // namespace
+
+void ThrowFileError(const fs::path& path, const std::string& what) {
+  const int reason = errno;
+  throw FileError(path.string() + ": " + what + ": " + std::generic_category().message(reason));
+}
+
+void ReplaceFile(FileSystem& files, const fs::path& path, std::string_view bytes) {
+  {
+    Temporary temporary(files, path);
+    if (!temporary.Fill(bytes) || !temporary.MoveTo(path)) ThrowFileError(path, "cannot be written");
+  }
+  SyncFolder(files, FolderOf(path));
+}
+
+void MakeFolders(FileSystem& files, const fs::path& path) {
+  fs::path made;
+  for (const fs::path& part : path) {
+    made /= part;
+    std::error_code ignored;
+    if (part.empty() || fs::is_directory(made, ignored)) continue;
+    if (files.MakeFolder(made.string()) != 0 && errno != EEXIST) {
+      ThrowFileError(made, "folder cannot be made");
+    }
+  }
+  if (!fs::is_directory(path)) throw FileError(path.string() + ": is not a folder");
+}
+
+std::string ReadFile(const fs::path& path, int64_t max_bytes) {
+  ReadHandle handle(path);
+  if (handle.size() > static_cast<size_t>(max_bytes)) {
+    throw FileError(path.string() + ": has " + std::to_string(handle.size()) +
+                    " bytes, allowed are " + std::to_string(max_bytes));
+  }
+  std::string bytes(handle.size(), '\0');
+  size_t filled = 0;
+  while (filled < bytes.size()) {
+    const ssize_t got = Retry(
+        [&] { return ::read(handle.file(), bytes.data() + filled, bytes.size() - filled); });
+    if (got < 0) ThrowFileError(path, "cannot be read");
+    if (got == 0) throw FileError(path.string() + ": became shorter while it was read");
+    filled += static_cast<size_t>(got);
+  }
+  return bytes;
+}
+
+MappedFile::MappedFile(const fs::path& path) {
+  ReadHandle handle(path);
+  if (handle.size() == 0) return;
+  void* data = ::mmap(nullptr, handle.size(), PROT_READ, MAP_PRIVATE, handle.file(), 0);
+  if (data == MAP_FAILED) ThrowFileError(path, "cannot be mapped");
+  data_ = static_cast<const std::byte*>(data);
+  size_ = handle.size();
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+}  // namespace longrope

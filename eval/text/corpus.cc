@@ -1,0 +1,193 @@
+#include "eval/text/corpus.h"
+
+#include <algorithm>
+
+#include "eval/errors.h"
+#include "eval/model/json_file.h"
+#include "eval/storage/digest.h"
+#include "eval/storage/files.h"
+#include "eval/text/utf8.h"
+
+namespace longrope {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr int64_t kMaxTextBytes = int64_t{1} << 30;
+
+std::string FoldLineEnds(std::string_view text) {
+  std::string folded;
+  folded.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\r' && i + 1 < text.size() && text[i + 1] == '\n') continue;
+    folded += text[i];
+  }
+  return folded;
+}
+
+class FolderCorpus final : public Corpus {
+ public:
+  explicit FolderCorpus(std::vector<fs::path> files) : files_(std::move(files)) {}
+  size_t size() const override { return files_.size(); }
+  std::string Title(size_t index) const override { return files_[index].stem().string(); }
+  std::string Text(size_t index) const override { return ReadText(files_[index]); }
+
+ private:
+  std::vector<fs::path> files_;
+};
+
+// Lines are views of the mapped file; each is parsed when it is asked for.
+class JsonLinesCorpus final : public Corpus {
+ public:
+  JsonLinesCorpus(const fs::path& path, std::string field)
+      : name_(path.string()), stem_(path.stem().string()), field_(std::move(field)), file_(path) {
+    const std::string_view all(reinterpret_cast<const char*>(file_.bytes().data()),
+                               file_.bytes().size());
+    for (size_t begin = 0, number = 1; begin < all.size(); ++number) {
+      const size_t end = std::min(all.find('\n', begin), all.size());
+      const std::string_view line = all.substr(begin, end - begin);
+      if (line.find_first_not_of(" \t\r") != std::string_view::npos) {
+        lines_.push_back({line, number});
+      }
+      begin = end + 1;
+    }
+  }
+  size_t size() const override { return lines_.size(); }
+  std::string Title(size_t index) const override {
+    return stem_ + ":" + std::to_string(lines_[index].number);
+  }
+  std::string Text(size_t index) const override {
+    const std::string where = name_ + ":" + std::to_string(lines_[index].number);
+    const auto text = JsonObject(ParseJson(lines_[index].text, where), where).Text(field_);
+    if (!text) throw InputError(where + ": has no field '" + field_ + "'");
+    return FoldLineEnds(*text);
+  }
+
+ private:
+  struct Line {
+    std::string_view text;
+    size_t number;
+  };
+  std::string name_, stem_, field_;
+  MappedFile file_;
+  std::vector<Line> lines_;
+};
+
+// Says of how many books each length could be drawn.
+std::string CountsByLength(const std::vector<int64_t>& lengths, int64_t wanted) {
+  const auto at_least = [&](int64_t tokens) {
+    return std::ranges::count_if(lengths, [&](int64_t length) { return length >= tokens; });
+  };
+  std::string text;
+  for (int64_t tokens = 1024; tokens <= std::max<int64_t>(wanted, 1024); tokens *= 2) {
+    const auto count = at_least(tokens);
+    text += (text.empty() ? "" : ", ") + std::to_string(count) + " of at least " +
+            std::to_string(tokens);
+    if (count == 0) break;
+  }
+  return text;
+}
+
+// Gathers documents from books that come one by one.
+class Drawer {
+ public:
+  Drawer(const Tokenizer& tokenizer, const DrawOptions& options)
+      : options_(options), prefix_(tokenizer.Prefix()) {}
+
+  bool Full() const { return static_cast<int>(documents_.size()) == options_.count; }
+
+  void Add(const std::string& title, std::vector<int32_t> tokens) {
+    const auto length = static_cast<int64_t>(tokens.size());
+    lengths_.push_back(length);
+    if (length < options_.min_tokens) return;
+    if (!options_.join) {
+      if (length >= options_.length) Emit(title, std::move(tokens));
+      return;
+    }
+    const size_t skip = joined_.empty() ? 0 : prefix_.size();
+    joined_.insert(joined_.end(), tokens.begin() + static_cast<std::ptrdiff_t>(skip),
+                   tokens.end());
+    joined_title_ += (joined_title_.empty() ? "" : " + ") + title;
+    if (static_cast<int64_t>(joined_.size()) < options_.length) return;
+    Emit(joined_title_, std::exchange(joined_, {}));
+    joined_title_.clear();
+  }
+
+  std::vector<Document> Take(size_t books) {
+    if (!Full()) {
+      throw InputError("data: " + std::to_string(documents_.size()) + " of the " +
+                       std::to_string(options_.count) + " documents of " +
+                       std::to_string(options_.length) + " tokens can be drawn from " +
+                       std::to_string(books) + " books (" +
+                       CountsByLength(lengths_, options_.length) + " tokens)" +
+                       (options_.join ? "" : "; give longer books, ask for fewer documents, or "
+                                             "set data.join: true"));
+    }
+    return std::move(documents_);
+  }
+
+ private:
+  void Emit(const std::string& title, std::vector<int32_t> tokens) {
+    tokens.resize(static_cast<size_t>(options_.length));
+    std::string digest = TokensDigest(tokens);
+    documents_.push_back({title, std::move(digest), std::move(tokens)});
+  }
+
+  DrawOptions options_;
+  std::vector<int32_t> prefix_, joined_;
+  std::string joined_title_;
+  std::vector<int64_t> lengths_;
+  std::vector<Document> documents_;
+};
+
+}  // namespace
+
+std::string ReadText(const fs::path& path) {
+  const std::string bytes = ReadFile(path, kMaxTextBytes);
+  const size_t bad = FindInvalidUtf8(bytes);
+  if (bad != std::string_view::npos) {
+    throw InputError(path.string() + ": byte " + std::to_string(bad) + " is not valid UTF-8");
+  }
+  return FoldLineEnds(bytes);
+}
+
+std::unique_ptr<Corpus> OpenCorpus(const CorpusOptions& options) {
+  const fs::path& path = options.path;
+  if (!fs::exists(path)) throw InputError("data.path: " + path.string() + ": does not exist");
+  std::unique_ptr<Corpus> corpus;
+  if (fs::is_directory(path)) {
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator(path)) {
+      if (entry.path().extension() == ".txt") files.push_back(entry.path());
+    }
+    std::ranges::sort(files);
+    corpus = std::make_unique<FolderCorpus>(std::move(files));
+  } else if (path.extension() == ".jsonl") {
+    corpus = std::make_unique<JsonLinesCorpus>(path, options.text_field);
+  } else if (path.extension() == ".txt") {
+    corpus = std::make_unique<FolderCorpus>(std::vector{path});
+  } else {
+    throw InputError("data.path: " + path.string() +
+                     ": allowed: a folder of .txt files, a .txt file, a .jsonl file");
+  }
+  if (corpus->size() == 0) throw InputError("data.path: " + path.string() + ": holds no text");
+  return corpus;
+}
+
+std::string TokensDigest(const std::vector<int32_t>& tokens) {
+  std::string lines;
+  for (int32_t token : tokens) lines += std::to_string(token) + "\n";
+  return Sha256Hex(lines);
+}
+
+std::vector<Document> DrawDocuments(const Corpus& corpus, const Tokenizer& tokenizer,
+                                    const DrawOptions& options,
+                                    const std::function<std::vector<size_t>(size_t)>& order) {
+  Drawer drawer(tokenizer, options);
+  for (size_t index : order(corpus.size())) {
+    if (drawer.Full()) break;
+    drawer.Add(corpus.Title(index), tokenizer.Encode(corpus.Text(index)));
+  }
+  return drawer.Take(corpus.size());
+}
+
+}  // namespace longrope

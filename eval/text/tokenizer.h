@@ -1,0 +1,29 @@
+// Text to token ids.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace longrope {
+
+class Tokenizer {
+ public:
+  virtual ~Tokenizer() = default;
+  // Ids of a whole text, BOS first where the tokenizer adds one.
+  virtual std::vector<int32_t> Encode(std::string_view text) const = 0;
+  // What is put before a text: {BOS} or nothing.
+  virtual std::vector<int32_t> Prefix() const = 0;
+  // SHA-256 over all that Encode depends on.
+  virtual const std::string& Digest() const = 0;
+};
+
+// The tokenizer of a Hugging Face folder: tokenizer.model (SentencePiece); BOS unless
+// tokenizer_config.json says `add_bos_token: false`. Throws InputError if the file is missing or
+// damaged, or if an id is not below `vocab`.
+std::unique_ptr<Tokenizer> OpenTokenizer(const std::filesystem::path& folder, int64_t vocab);
+
+}  // namespace longrope

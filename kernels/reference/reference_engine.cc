@@ -1,0 +1,84 @@
+#include "kernels/reference/reference_engine.h"
+
+#include <stdexcept>
+#include <string>
+
+#include "kernels/parallel.h"
+#include "kernels/reference/reference_model.h"
+
+namespace longrope {
+namespace {
+
+using reference::BlockKernels;
+using Isa = ReferenceOptions::Isa;
+
+bool HasV3() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("bmi2");
+}
+
+Isa Choose(Isa asked) {
+  if (asked == Isa::kBest) return HasV3() ? Isa::kX8664V3 : Isa::kX8664;
+  if (asked == Isa::kX8664V3 && !HasV3()) {
+    throw std::invalid_argument("this CPU has no AVX2 and FMA (x86-64-v3)");
+  }
+  return asked;
+}
+
+template <class T>
+const BlockKernels<T>& KernelsOf(Isa isa) {
+  if constexpr (std::is_same_v<T, float>) {
+    return isa == Isa::kX8664V3 ? reference::kFloatX8664V3 : reference::kFloatX8664;
+  } else {
+    return isa == Isa::kX8664V3 ? reference::kDoubleX8664V3 : reference::kDoubleX8664;
+  }
+}
+
+template <class T>
+class ReferenceEngine final : public Engine {
+ public:
+  explicit ReferenceEngine(const ReferenceOptions& options)
+      : kernels_(KernelsOf<T>(Choose(options.isa))),
+        threads_(options.threads > 0 ? options.threads : DefaultThreads()),
+        name_(std::string(sizeof(T) == 4 ? "reference/f32/" : "reference/f64/") + kernels_.isa) {
+    kernels_.initialise();
+  }
+
+  std::string_view name() const override { return name_; }
+  int64_t Grain() const override { return reference::kBlockRows; }
+  int Threads() const override { return threads_; }
+
+  int64_t WeightBytes(const ModelShape& s, DType stored) const override {
+    if (sizeof(T) == 4 && stored == DType::kF32) return 0;
+    const int64_t query = int64_t{s.heads} * s.head_dim, kv = int64_t{s.kv_heads} * s.head_dim;
+    const int64_t layer = 2 * s.hidden + 2 * query * s.hidden + 2 * kv * s.hidden +
+                          3 * int64_t{s.ffn} * s.hidden;
+    return static_cast<int64_t>(sizeof(T)) *
+           (s.layers * layer + s.hidden + int64_t{s.vocab} * s.hidden);
+  }
+
+  int64_t SequenceBytes(const ModelShape& shape, int64_t tokens, KvScope scope) const override {
+    return reference::ReferenceSequence<T>::Bytes(shape, tokens, scope, threads_);
+  }
+
+  std::unique_ptr<Model> Bind(const ModelShape& shape, const WeightSource& weights) const override {
+    return std::make_unique<reference::ReferenceModel<T>>(shape, weights, kernels_, threads_);
+  }
+
+ private:
+  const BlockKernels<T>& kernels_;
+  int threads_;
+  std::string name_;
+};
+
+}  // namespace
+
+template <class T>
+std::unique_ptr<Engine> MakeReferenceEngine(const ReferenceOptions& options) {
+  return std::make_unique<ReferenceEngine<T>>(options);
+}
+
+template std::unique_ptr<Engine> MakeReferenceEngine<float>(const ReferenceOptions&);
+template std::unique_ptr<Engine> MakeReferenceEngine<double>(const ReferenceOptions&);
+
+}  // namespace longrope
