@@ -1,5 +1,7 @@
 #include "eval/backend.h"
 
+#include <fstream>
+
 #include "eval/errors.h"
 #include "kernels/reference/reference_engine.h"
 
@@ -8,6 +10,17 @@ namespace longrope {
 const std::vector<std::string>& BackendNames() {
   static const std::vector<std::string> names = {"auto", "reference"};
   return names;
+}
+
+int64_t DefaultMemoryBytes() {
+  std::ifstream meminfo("/proc/meminfo");
+  std::string key, unit;
+  int64_t kilobytes = 0;
+  while (meminfo >> key >> kilobytes) {
+    if (key == "MemAvailable:") return kilobytes * 1024 / 5 * 4;
+    std::getline(meminfo, unit);
+  }
+  return INT64_MAX;  // no Linux: nothing is known
 }
 
 std::unique_ptr<Engine> MakeEngine(const BackendOptions& options) {

@@ -1,6 +1,7 @@
 // Engines by name.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,9 @@ struct BackendOptions {
 
 // The names that MakeEngine takes, "auto" first.
 const std::vector<std::string>& BackendNames();
+
+// Bytes that one document may take where nobody says: 4/5 of what the machine has free.
+int64_t DefaultMemoryBytes();
 
 // Throws InputError that lists the names.
 std::unique_ptr<Engine> MakeEngine(const BackendOptions& options);

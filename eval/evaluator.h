@@ -14,6 +14,9 @@
 
 namespace longrope {
 
+// (name, value) pairs.
+using FingerprintParts = std::vector<std::pair<std::string, std::string>>;
+
 struct Task {
   int64_t candidate = 0;  // the caller's number of these factors
   int document = 0;       // index into the evaluator's documents
@@ -29,9 +32,9 @@ class Evaluator {
   // without having called `done` for the tasks in flight. Throws only if no task can be scored any
   // more; what was reported stays valid.
   virtual void Run(std::span<const Task> tasks, const Done& done, std::stop_token stop) = 0;
-  // Everything a score depends on besides the factors, as (name, value): model, documents, engine.
+  // Everything a score depends on besides the factors: model, documents, engine.
   // Two evaluators with equal fingerprints give equal bits.
-  virtual std::vector<std::pair<std::string, std::string>> Fingerprint() const = 0;
+  virtual FingerprintParts Fingerprint() const = 0;
 };
 
 }  // namespace longrope

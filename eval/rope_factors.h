@@ -22,6 +22,8 @@ struct RopeShape {
   int head_dim = 0;
   double base = 10000;           // theta
   int64_t original_length = 0;   // tokens the model was trained on, L
+
+  bool operator==(const RopeShape&) const = default;
 };
 
 }  // namespace longrope

@@ -55,8 +55,8 @@ void ModelEvaluator::Run(std::span<const Task> tasks, const Done& done, std::sto
   }
 }
 
-std::vector<std::pair<std::string, std::string>> ModelEvaluator::Fingerprint() const {
-  std::vector<std::pair<std::string, std::string>> parts = {
+FingerprintParts ModelEvaluator::Fingerprint() const {
+  FingerprintParts parts = {
       {"model", digest_}, {"engine", std::string(scorer_.engine().name())}};
   for (size_t i = 0; i < documents_.size(); ++i) {
     parts.emplace_back("document " + std::to_string(i),

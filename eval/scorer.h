@@ -51,7 +51,7 @@ class ModelEvaluator final : public Evaluator {
   // `scorer` outlives the evaluator. `digest`: of the model and its tokenizer.
   ModelEvaluator(const Scorer& scorer, std::vector<Document> documents, std::string digest);
   void Run(std::span<const Task> tasks, const Done& done, std::stop_token stop) override;
-  std::vector<std::pair<std::string, std::string>> Fingerprint() const override;
+  FingerprintParts Fingerprint() const override;
 
  private:
   const Scorer& scorer_;

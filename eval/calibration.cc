@@ -1,0 +1,117 @@
+#include "eval/calibration.h"
+
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include "eval/rope_builder.h"
+
+namespace longrope {
+namespace {
+
+// One layer of small numbers, the same matrix storage for every role: only sizes matter.
+class SyntheticWeights final : public WeightSource {
+ public:
+  explicit SyntheticWeights(const ModelShape& shape) : shape_(shape) {
+    const int64_t query = int64_t{shape.heads} * shape.head_dim;
+    const int64_t widest = std::max({int64_t{shape.vocab}, int64_t{shape.ffn}, query});
+    values_.resize(static_cast<size_t>(widest * std::max<int64_t>(shape.hidden, query)));
+    uint32_t state = 1;
+    for (float& value : values_) {  // a linear congruential generator is random enough for a clock
+      state = state * 1664525u + 1013904223u;
+      value = static_cast<float>(state >> 8) * 0x1p-30f - 0x1p-7f;
+    }
+  }
+  TensorView Get(WeightRole role, int) const override {
+    const ModelShape& s = shape_;
+    const int64_t query = int64_t{s.heads} * s.head_dim, kv = int64_t{s.kv_heads} * s.head_dim;
+    switch (role) {
+      case WeightRole::kEmbedding:
+      case WeightRole::kHead:
+        return View(s.vocab, s.hidden);
+      case WeightRole::kInputNorm:
+      case WeightRole::kFfnNorm:
+      case WeightRole::kFinalNorm:
+        return View(1, s.hidden);
+      case WeightRole::kQuery:
+        return View(query, s.hidden);
+      case WeightRole::kKey:
+      case WeightRole::kValue:
+        return View(kv, s.hidden);
+      case WeightRole::kOutput:
+        return View(s.hidden, query);
+      case WeightRole::kGate:
+      case WeightRole::kUp:
+        return View(s.ffn, s.hidden);
+      case WeightRole::kDown:
+        return View(s.hidden, s.ffn);
+    }
+    return {};
+  }
+
+ private:
+  TensorView View(int64_t rows, int64_t cols) const {
+    return {reinterpret_cast<const std::byte*>(values_.data()), DType::kF32, rows, cols};
+  }
+  ModelShape shape_;
+  std::vector<float> values_;
+};
+
+template <class Work>
+double SecondsOf(const Work& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// Keys that rows [0, tokens) attend to, on average.
+double MeanKeys(const ModelShape& shape, int64_t tokens) {
+  const auto all = static_cast<double>(tokens);
+  if (shape.sliding_window <= 0 || shape.sliding_window >= tokens) return all / 2;
+  const auto window = static_cast<double>(shape.sliding_window);
+  return window - window * window / (2 * all);
+}
+
+}  // namespace
+
+double Calibration::DocumentSeconds(const ModelShape& shape, int64_t tokens) const {
+  const auto rows = static_cast<double>(tokens);
+  return rows * (shape.layers * (layer_row + layer_key * MeanKeys(shape, tokens)) + head_row);
+}
+
+Calibration Calibrate(const Engine& engine, const ModelShape& shape) {
+  ModelShape layer = shape;
+  layer.layers = 1;
+  layer.sliding_window = 0;
+  const SyntheticWeights weights(layer);
+  const auto model = engine.Bind(layer, weights);
+  const int64_t chunk = engine.Grain() * engine.Threads();
+  constexpr int64_t kChunks = 8;
+  const std::vector<int32_t> tokens(static_cast<size_t>(kChunks * chunk), 0);
+  const RopeFactors plain{std::vector<float>(static_cast<size_t>(shape.head_dim / 2), 1.0f), 0, 1};
+  const RopeTable table = BuildRopeTable(plain, {shape.head_dim, 10000, 0}, kChunks * chunk,
+                                         engine.Threads());
+  const auto sequence = model->Open(tokens, table, KvScope::kOneLayer);
+  std::vector<double> seconds;
+  for (int64_t i = 0; i < kChunks; ++i) {
+    const Rows rows{i * chunk, (i + 1) * chunk};
+    seconds.push_back(SecondsOf([&] {
+      sequence->Extend(0, rows);
+      sequence->Advance(0, rows);
+    }));
+  }
+  std::vector<double> nats(static_cast<size_t>(chunk));
+  const std::vector<int32_t> targets(nats.size(), 0);
+  const auto rows = static_cast<double>(chunk);
+  Calibration calibration;
+  calibration.head_row =
+      SecondsOf([&] { sequence->Score({0, chunk}, targets, nats); }) / rows;
+  // The first chunk also warms caches up: the slope is that of the second to the last.
+  const double slope = (seconds.back() - seconds[1]) / (rows * rows * (kChunks - 2));
+  calibration.layer_key = std::max(slope, 0.0);
+  calibration.layer_row =
+      std::max(seconds[1] / rows - calibration.layer_key * rows * 1.5, seconds[1] / rows / 100);
+  return calibration;
+}
+
+}  // namespace longrope

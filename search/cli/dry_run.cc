@@ -1,0 +1,87 @@
+#include "search/cli/dry_run.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+
+#include "eval/backend.h"
+#include "eval/calibration.h"
+#include "eval/forward.h"
+#include "eval/scorer.h"
+#include "search/cli/command.h"
+#include "search/job/job_file.h"
+#include "search/job/model_stages.h"
+#include "search/job/stage_plan.h"
+
+namespace longrope {
+namespace {
+
+std::string Duration(double seconds) {
+  char text[32];
+  if (seconds < 600) {
+    std::snprintf(text, sizeof text, "%.3g s", seconds);
+  } else if (seconds < 2 * 86400) {
+    std::snprintf(text, sizeof text, "%.1f h", seconds / 3600);
+  } else {
+    std::snprintf(text, sizeof text, "%.1f days", seconds / 86400);
+  }
+  return text;
+}
+
+void PrintStage(const Job& job, const StagePlan& plan, const ModelConfig& config,
+                const Engine& engine, const Calibration& calibration) {
+  const StageOptions& options = plan.options;
+  ModelShape shape = config.shape;
+  if (shape.sliding_window < options.length) shape.sliding_window = 0;
+  const int64_t memory = job.backend.memory_gb ? static_cast<int64_t>(*job.backend.memory_gb * 1e9)
+                                               : DefaultMemoryBytes();
+  const ForwardPlan forward =
+      PlanForward(engine, NeedsOf(config, config.stored, options.length), memory);
+  const double one = calibration.DocumentSeconds(shape, options.length);
+  std::cout << "stage " << options.name << ": " << plan.ratio << " times the original length, "
+            << "lambda up to " << plan.space.Decode(plan.space.Largest()).lambda.back() << "\n"
+            << "  evaluations: " << plan.Evaluations() << "\n"
+            << "  scores: " << plan.PlannedScores()
+            << " (evaluations on " << options.documents << " documents; baselines and the winner on "
+            << options.held_out << " held-out ones too)\n"
+            << "  memory: " << forward.account.Text() << ", "
+            << (forward.scope == KvScope::kAllLayers ? "chunk by chunk" : "layer by layer") << "\n"
+            << "  time: about " << Duration(one) << " a score, "
+            << Duration(one * static_cast<double>(plan.PlannedScores())) << " in all\n";
+}
+
+// Texts are checked where they and the tokenizer are at hand.
+void PrintTexts(const Job& job, const ModelConfig& config) {
+  namespace fs = std::filesystem;
+  if (!fs::exists(job.data.path) || !fs::exists(fs::path(job.model.path) / "tokenizer.model")) {
+    std::cout << "texts: not checked (no texts or no tokenizer.model here)\n";
+    return;
+  }
+  const auto tokenizer = OpenTokenizer(job.model.path, config.shape.vocab);
+  for (const StageOptions& stage : job.stages) {
+    const auto documents = DrawStageDocuments(job, stage, *tokenizer);
+    std::cout << "texts of stage " << stage.name << ":\n";
+    for (size_t i = 0; i < documents.size(); ++i) {
+      std::cout << (i < static_cast<size_t>(stage.documents) ? "  fitness: " : "  held-out: ")
+                << documents[i].title << "\n";
+    }
+  }
+}
+
+}  // namespace
+
+int DryRun(const Job& job) {
+  const auto engine = MakeEngine({job.backend.name, job.backend.threads});
+  const ModelConfig config = ReadModelConfig(job.model.path, OverridesOf(job.model));
+  std::vector<StagePlan> plans;
+  for (const StageOptions& options : job.stages) plans.push_back(PlanStage(options, config.Rope()));
+  std::cout << "# the resolved job\n" << JobText(job) << "\n# what it will take, with engine "
+            << engine->name() << " on " << engine->Threads() << " threads\n";
+  const Calibration calibration = Calibrate(*engine, config.shape);
+  for (const StagePlan& plan : plans) PrintStage(job, plan, config, *engine, calibration);
+  PrintTexts(job, config);
+  std::cout << "output: " << job.output.folder << " (a dry run writes nothing)\n";
+  return kExitDone;
+}
+
+}  // namespace longrope

@@ -1,0 +1,189 @@
+#include <cmath>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <optional>
+
+#include "eval/errors.h"
+#include "eval/rope_methods.h"
+#include "eval/scorer.h"
+#include "search/cli/command.h"
+#include "search/cli/console.h"
+#include "search/cli/model_arguments.h"
+#include "search/factors/factor_file.h"
+
+namespace longrope {
+namespace {
+
+struct Arguments {
+  ModelArguments model;
+  BackendArguments backend;
+  std::string factors, method;
+  int64_t target = 0;           // 0: the length at hand
+  double attention_factor = 0;  // 0: the factors' own
+  std::vector<std::string> texts;
+  std::vector<int64_t> lengths;
+  bool json = false;
+};
+
+struct Text {
+  std::string title, path;
+  std::vector<int32_t> tokens;
+};
+
+std::vector<Text> ReadTexts(const Arguments& arguments, const Tokenizer& tokenizer) {
+  std::vector<Text> texts;
+  for (const std::string& path : arguments.texts) {
+    texts.push_back({std::filesystem::path(path).stem().string(), path,
+                     tokenizer.Encode(ReadText(path))});
+    const auto tokens = static_cast<int64_t>(texts.back().tokens.size());
+    for (int64_t length : arguments.lengths) {
+      if (length <= tokens) continue;
+      throw InputError(path + ": has " + std::to_string(tokens) + " tokens, --lengths asks for " +
+                       std::to_string(length));
+    }
+  }
+  return texts;
+}
+
+// The rotation of a text of `length` tokens.
+class Rotations {
+ public:
+  Rotations(const Arguments& arguments, const ModelConfig& config)
+      : arguments_(arguments), config_(config) {
+    if (!arguments.factors.empty()) {
+      const FactorFile file = ReadFactorFile(arguments.factors);
+      CheckFactorsFit(file, arguments.factors,
+                      {config.shape.head_dim, config.rope_base, config.original_length.value_or(0)});
+      set_ = file.Set();
+    } else if (arguments.method.empty()) {
+      set_ = config.own_factors;
+    }
+    if (!arguments.method.empty()) method_ = RopeMethodNamed(arguments.method);
+  }
+
+  // Do they carry the model beyond what it learned on, so that its sliding window is off?
+  bool Extend() const { return !arguments_.factors.empty() || method_ != RopeMethod::kNone; }
+
+  RopeFactors For(int64_t length) const {
+    RopeFactors factors = set_ ? set_->For(length) : MethodFactorsFor(length);
+    if (arguments_.attention_factor > 0) factors.attention_factor = arguments_.attention_factor;
+    return factors;
+  }
+
+ private:
+  RopeFactors MethodFactorsFor(int64_t length) const {
+    if (method_ == RopeMethod::kNone) {  // needs no original length
+      return {std::vector<float>(static_cast<size_t>(config_.shape.head_dim / 2), 1.0f), 0, 1};
+    }
+    const RopeShape shape = config_.Rope();
+    const auto target = static_cast<double>(arguments_.target > 0 ? arguments_.target : length);
+    const double ratio = std::max(1.0, target / static_cast<double>(shape.original_length));
+    return MethodFactors(method_, shape, ratio, length);
+  }
+
+  const Arguments& arguments_;
+  const ModelConfig& config_;
+  std::optional<FactorSet> set_;
+  RopeMethod method_ = RopeMethod::kNone;
+};
+
+void PrintScore(const Text& text, int64_t length, const Score& score, bool json) {
+  const double perplexity = Perplexity(score.nats, score.tokens);
+  if (json) {
+    nlohmann::ordered_json line;
+    line["length"] = length;
+    line["document"] = text.title;
+    line["tokens"] = score.tokens;
+    line["nats"] = score.nats;
+    line["perplexity"] = perplexity;
+    std::cout << line.dump() << std::endl;
+    return;
+  }
+  char line[160];
+  std::snprintf(line, sizeof line, "%10lld %-32s %10lld %16.6f %14.6f",
+                static_cast<long long>(length), text.title.substr(0, 32).c_str(),
+                static_cast<long long>(score.tokens), score.nats, perplexity);
+  std::cout << line << std::endl;
+}
+
+void PrintHeader() {
+  char line[160];
+  std::snprintf(line, sizeof line, "%10s %-32s %10s %16s %14s", "length", "document", "tokens",
+                "nats", "perplexity");
+  std::cout << line << std::endl;
+}
+
+[[noreturn]] void RefuseNonFinite(const Arguments& arguments, const ModelFolder& folder,
+                                  const Text& text) {
+  const std::string weight = folder.FindNonFinite();
+  throw InputError(weight.empty() ? text.path + ": the loss is not finite, though every weight is"
+                                  : arguments.model.path + ": " + weight + " is not finite");
+}
+
+int Run(const Arguments& arguments, std::stop_token stop) {
+  const auto engine = MakeEngine(arguments.backend.options);
+  const ModelFolder folder(arguments.model.path, arguments.model.Overrides());
+  const auto tokenizer = OpenTokenizer(arguments.model.path, folder.config().shape.vocab);
+  const Rotations rotations(arguments, folder.config());
+  const std::vector<Text> texts = ReadTexts(arguments, *tokenizer);
+  const int64_t window = folder.config().shape.sliding_window;
+  const int64_t longest = *std::ranges::max_element(arguments.lengths);
+  ScorerOptions options;
+  options.memory_bytes = arguments.backend.MemoryBytes();
+  // Within the window it masks nothing, so one setting serves all lengths.
+  options.sliding_window = !rotations.Extend();
+  if (window > 0 && longest > window && rotations.Extend()) {
+    LogMessage("the model's sliding window of " + std::to_string(window) +
+               " tokens is off: factors are applied beyond it");
+  }
+  const Scorer scorer(*engine, folder, options);
+  scorer.Plan(longest);  // refuses what does not fit before hours are spent
+  if (!arguments.json) PrintHeader();
+  for (int64_t length : arguments.lengths) {
+    for (const Text& text : texts) {
+      const auto tokens = std::span(text.tokens).first(static_cast<size_t>(length));
+      const auto score = scorer.ScoreTokens(tokens, rotations.For(length), stop);
+      if (!score) return kExitStopped;
+      if (!std::isfinite(score->nats)) RefuseNonFinite(arguments, folder, text);
+      PrintScore(text, length, *score, arguments.json);
+    }
+  }
+  return kExitDone;
+}
+
+}  // namespace
+
+void AddEval(CLI::App& app, Action* action) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command =
+      app.add_subcommand("eval", "Perplexity of the first N tokens of texts, in one pass each");
+  AddModelArguments(*command, &arguments->model);
+  CLI::Option* factors = command->add_option("--factors", arguments->factors,
+                                             "Factor file: JSON of a search, or CSV");
+  CLI::Option* method =
+      command
+          ->add_option("--method", arguments->method, "none, pi, ntk, dynamic-ntk or yarn")
+          ->excludes(factors);
+  command
+      ->add_option("--target", arguments->target,
+                   "Target length of the method in tokens (default: the length scored)")
+      ->needs(method)
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 32));
+  command
+      ->add_option("--attention-factor", arguments->attention_factor,
+                   "m, over the file's or the method's own")
+      ->check(CLI::Range(0.1, 10.0));
+  command->add_option("--text", arguments->texts, "Text files")->required();
+  command
+      ->add_option("--lengths", arguments->lengths,
+                   "Tokens to read, BOS included (N - 1 are scored), as 2048,8192")
+      ->required()
+      ->delimiter(',')
+      ->check(CLI::Range(int64_t{2}, int64_t{1} << 32));
+  command->add_flag("--json", arguments->json, "One JSON object a line");
+  AddBackendArguments(*command, &arguments->backend);
+  command->callback([=] { *action = [=](std::stop_token stop) { return Run(*arguments, stop); }; });
+}
+
+}  // namespace longrope

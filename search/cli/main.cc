@@ -1,0 +1,77 @@
+// The program: parses, runs one subcommand, reports errors, answers with an exit code.
+#include <cstdio>
+#include <iostream>
+#include <string>
+
+#include "eval/errors.h"
+#include "search/cli/command.h"
+#include "search/cli/signals.h"
+
+namespace longrope {
+namespace {
+
+void AddCommands(CLI::App& app, Action* action) {
+  app.description(
+      "Evolutionary search for RoPE rescale factors (LongRoPE). Results go to stdout, log and "
+      "progress to stderr. Exit codes: 0 done, 1 internal error, 2 bad input, 75 stopped and "
+      "resumable.");
+  app.set_version_flag("--version", std::string("longrope ") + LONGROPE_VERSION);
+  app.require_subcommand(1);
+  AddSearch(app, action);
+  AddResume(app, action);
+  AddShow(app, action);
+  AddEval(app, action);
+  AddExport(app, action);
+  AddFactors(app, action);
+  AddTokenize(app, action);
+}
+
+// One line for people.
+int Report(const std::string& message, int code) {
+  std::cerr << "longrope: " << message << std::endl;
+  return code;
+}
+
+// The name of the subcommand that was being parsed, for a hint.
+std::string HelpHint(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  return "; see longrope " + (chosen.empty() ? "" : chosen.front()->get_name() + " ") + "--help";
+}
+
+int RunAction(const Action& action) {
+  const StopSignals signals;
+  const int code = action(signals.token());
+  std::cout.flush();
+  if (!std::cout) return Report("stdout: cannot be written", kExitInput);
+  return code;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app;
+  Action action;
+  AddCommands(app, &action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return Report(error.what() + HelpHint(app), kExitInput);
+  }
+  return RunAction(action);
+}
+
+}  // namespace
+}  // namespace longrope
+
+int main(int argc, char** argv) {
+  try {
+    return longrope::Main(argc, argv);
+  } catch (const longrope::InputError& error) {
+    return longrope::Report(error.what(), longrope::kExitInput);
+  } catch (const std::bad_alloc&) {
+    return longrope::Report("out of memory (see backend.memory_gb, --memory-gb)",
+                            longrope::kExitInternal);
+  } catch (const std::exception& error) {
+    return longrope::Report(std::string("internal error: ") + error.what(),
+                            longrope::kExitInternal);
+  }
+}

@@ -1,0 +1,41 @@
+#include "search/cli/model_arguments.h"
+
+namespace longrope {
+
+ConfigOverrides ModelArguments::Overrides() const {
+  ConfigOverrides overrides;
+  if (original > 0) overrides.original_length = original;
+  if (rope_base > 0) overrides.rope_base = rope_base;
+  if (head_dim > 0) overrides.head_dim = head_dim;
+  return overrides;
+}
+
+void AddModelArguments(CLI::App& command, ModelArguments* arguments) {
+  command.add_option("--model", arguments->path, "Hugging Face folder (LLaMA or Mistral)")
+      ->required();
+  command
+      .add_option("--original", arguments->original,
+                  "Original length in tokens, over config.json; a Mistral's must be given")
+      ->check(CLI::Range(int64_t{2}, int64_t{1} << 32));
+  command.add_option("--rope-base", arguments->rope_base, "Base of the rotation, over config.json")
+      ->check(CLI::Range(1.001, 1e12));
+  command.add_option("--head-dim", arguments->head_dim, "Head size, over config.json")
+      ->check(CLI::Range(int64_t{2}, int64_t{4096}));
+}
+
+int64_t BackendArguments::MemoryBytes() const {
+  return memory_gb > 0 ? static_cast<int64_t>(memory_gb * 1e9) : DefaultMemoryBytes();
+}
+
+void AddBackendArguments(CLI::App& command, BackendArguments* arguments) {
+  command.add_option("--backend", arguments->options.name, "Engine: auto, reference");
+  command
+      .add_option("--threads", arguments->options.threads, "0: all that the machine offers")
+      ->check(CLI::Range(0, 1024));
+  command
+      .add_option("--memory-gb", arguments->memory_gb,
+                  "Memory that one document may take, weights included")
+      ->check(CLI::Range(0.001, 1e6));
+}
+
+}  // namespace longrope

@@ -1,0 +1,33 @@
+// Options that say which model is meant and what computes it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "eval/backend.h"
+#include "eval/model/model_config.h"
+#include "search/cli/command.h"
+
+namespace longrope {
+
+struct ModelArguments {
+  std::string path;          // --model
+  int64_t original = 0;      // --original; 0: as the config says
+  double rope_base = 0;      // --rope-base; 0: as the config says
+  int64_t head_dim = 0;      // --head-dim; 0: as the config says
+
+  ConfigOverrides Overrides() const;
+};
+
+void AddModelArguments(CLI::App& command, ModelArguments* arguments);
+
+struct BackendArguments {
+  BackendOptions options;
+  double memory_gb = 0;  // --memory-gb; 0: most of what is free
+
+  int64_t MemoryBytes() const;
+};
+
+void AddBackendArguments(CLI::App& command, BackendArguments* arguments);
+
+}  // namespace longrope

@@ -1,0 +1,35 @@
+#include "search/cli/run_job.h"
+
+#include <iostream>
+
+#include "search/cli/command.h"
+#include "search/cli/console.h"
+#include "search/job/model_stages.h"
+#include "search/job/pipeline.h"
+
+namespace longrope {
+
+std::vector<std::string> JobArguments::All() const {
+  std::vector<std::string> all = settings;
+  if (!backend.empty()) all.push_back("backend.name=" + backend);
+  if (threads >= 0) all.push_back("backend.threads=" + std::to_string(threads));
+  return all;
+}
+
+int RunJob(const Job& job, RunFolder folder, std::stop_token stop) {
+  Console console;
+  console.LogTo(folder.File(kLogFile));
+  ModelStages evaluators(job, console);
+  Pipeline pipeline(job, folder, evaluators, console);
+  const RunEnd end = pipeline.Run(std::move(stop));
+  if (end == RunEnd::kStopped) {
+    console.OnMessage("stopped; go on with \"longrope resume " + job.output.folder + "\"");
+    return kExitStopped;
+  }
+  if (end == RunEnd::kAlreadyDone) console.OnMessage("this run is finished; nothing is left to do");
+  std::cout << TableText(pipeline.table()) << Verdict(pipeline.table())
+            << "factors: " << folder.File(kFactorsFile).string() << "\n";
+  return kExitDone;
+}
+
+}  // namespace longrope

@@ -1,0 +1,69 @@
+#include <iostream>
+#include <memory>
+
+#include "eval/errors.h"
+#include "search/cli/command.h"
+#include "search/job/checkpoint.h"
+#include "search/job/job_file.h"
+#include "search/job/results.h"
+#include "search/job/run_folder.h"
+
+namespace longrope {
+namespace fs = std::filesystem;
+namespace {
+
+void PrintStage(const StageOptions& options, const RunState& state, size_t index) {
+  std::cout << "stage " << options.name << " (" << options.kind << ", " << options.length
+            << " tokens): ";
+  if (index >= state.stages.size()) {
+    std::cout << "not begun\n";
+    return;
+  }
+  const StageState& stage = state.stages[index];
+  const StagePlan plan = PlanStage(options, state.shape);
+  const auto& candidates = stage.population.candidates();
+  std::cout << stage.population.Ranked().size() << " of " << plan.Evaluations() << " evaluations, "
+            << stage.ScoreCount() << " of about " << plan.PlannedScores() << " scores, generation "
+            << (candidates.empty() ? 0 : candidates.back().generation) << " of "
+            << options.evolution.generations << "\n";
+  if (stage.Winner() != nullptr) std::cout << BestJson({plan, stage});
+}
+
+int Run(const fs::path& folder) {
+  if (!fs::exists(folder / kJobFile)) {
+    throw InputError(folder.string() + ": holds no run (no " + std::string(kJobFile) + ")");
+  }
+  const Job job = ReadJob(folder / kJobFile, {});
+  const bool finished = fs::exists(folder / kFactorsFile);
+  std::cout << "run " << job.name << ": "
+            << (finished ? "finished" : "not finished; longrope resume " + folder.string())
+            << "\n";
+  if (!fs::exists(folder / kCheckpointFile)) return kExitDone;
+  const fs::path checkpoint = folder / kCheckpointFile;
+  const RunState state =
+      ReadCheckpoint(ReadFile(checkpoint, int64_t{1} << 32), checkpoint.string(), job);
+  std::vector<StagePlan> plans;
+  for (size_t i = 0; i < state.stages.size(); ++i) {
+    plans.push_back(PlanStage(job.stages[i], state.shape));
+  }
+  std::vector<StageView> views;
+  for (size_t i = 0; i < plans.size(); ++i) views.push_back({plans[i], state.stages[i]});
+  for (size_t i = 0; i < job.stages.size(); ++i) PrintStage(job.stages[i], state, i);
+  const auto table = ResultTable(views);
+  std::cout << TableText(table);
+  if (finished) {
+    std::cout << Verdict(table) << "factors: " << (folder / kFactorsFile).string() << "\n";
+  }
+  return kExitDone;
+}
+
+}  // namespace
+
+void AddShow(CLI::App& app, Action* action) {
+  auto folder = std::make_shared<std::string>();
+  CLI::App* command = app.add_subcommand("show", "Where a run stands and what it found");
+  command->add_option("run", *folder, "Folder of the run")->required();
+  command->callback([=] { *action = [=](std::stop_token) { return Run(*folder); }; });
+}
+
+}  // namespace longrope

@@ -1,0 +1,34 @@
+#include "search/cli/signals.h"
+
+#include <pthread.h>
+
+#include <csignal>
+
+namespace longrope {
+namespace {
+
+// SIGUSR2 ends the waiting thread.
+sigset_t Awaited() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) sigaddset(&set, signal);
+  return set;
+}
+
+}  // namespace
+
+StopSignals::StopSignals() {
+  const sigset_t set = Awaited();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  waiter_ = std::thread([this, set] {
+    int signal = 0;
+    while (sigwait(&set, &signal) == 0 && signal != SIGUSR2) stop_.request_stop();
+  });
+}
+
+StopSignals::~StopSignals() {
+  pthread_kill(waiter_.native_handle(), SIGUSR2);
+  waiter_.join();
+}
+
+}  // namespace longrope

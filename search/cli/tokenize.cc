@@ -1,0 +1,33 @@
+#include <iostream>
+#include <memory>
+
+#include "eval/model/model_config.h"
+#include "eval/text/corpus.h"
+#include "search/cli/command.h"
+
+namespace longrope {
+namespace {
+
+struct Arguments {
+  std::string model, file;
+};
+
+int Run(const Arguments& arguments) {
+  const ModelConfig config = ReadModelConfig(arguments.model, {});
+  const auto tokenizer = OpenTokenizer(arguments.model, config.shape.vocab);
+  for (int32_t id : tokenizer->Encode(ReadText(arguments.file))) std::cout << id << '\n';
+  return kExitDone;
+}
+
+}  // namespace
+
+void AddTokenize(CLI::App& app, Action* action) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command =
+      app.add_subcommand("tokenize", "Print the token ids that eval would score, one a line");
+  command->add_option("--model", arguments->model, "Hugging Face folder")->required();
+  command->add_option("file", arguments->file, "Text file")->required();
+  command->callback([=] { *action = [=](std::stop_token) { return Run(*arguments); }; });
+}
+
+}  // namespace longrope

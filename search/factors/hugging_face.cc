@@ -1,0 +1,124 @@
+#include "search/factors/hugging_face.h"
+
+#include <unistd.h>
+
+#include "eval/errors.h"
+#include "eval/model/model_config.h"
+#include "eval/storage/files.h"
+
+namespace longrope {
+namespace fs = std::filesystem;
+namespace {
+
+using OrderedJson = nlohmann::ordered_json;
+
+constexpr int64_t kMaxConfigBytes = 16 << 20;
+
+OrderedJson RopeBlock(const FactorFile& file, ShortFactors short_factors) {
+  const FileBucket& bucket = file.Longest();
+  OrderedJson longer = OrderedJson::array(), shorter = OrderedJson::array();
+  for (float value : bucket.factors.lambda) {
+    longer.push_back(ShortestDecimal(value));
+    shorter.push_back(short_factors == ShortFactors::kSame ? ShortestDecimal(value) : 1.0);
+  }
+  const double m = bucket.factors.attention_factor;
+  OrderedJson block;
+  block["rope_type"] = "longrope";
+  block["rope_theta"] = file.rope_base;
+  block["factor"] =
+      static_cast<double>(bucket.length) / static_cast<double>(file.original_length);
+  block["original_max_position_embeddings"] = file.original_length;
+  block["attention_factor"] = m;  // transformers
+  block["short_mscale"] = m;      // vLLM, SGLang, TGI
+  block["long_mscale"] = m;
+  block["short_factor"] = std::move(shorter);
+  block["long_factor"] = std::move(longer);
+  return block;
+}
+
+// Reads the exported config as eval would and compares what it finds with what was meant.
+void Verify(const fs::path& folder, const RopeFactors& factors) {
+  const ModelConfig config = ReadModelConfig(folder, {});
+  const bool same = config.own_factors &&
+                    config.own_factors->buckets.back().factors.lambda == factors.lambda &&
+                    config.own_factors->buckets.back().factors.attention_factor ==
+                        factors.attention_factor;
+  if (!same) throw InputError(folder.string() + ": the exported config reads back differently");
+}
+
+// A folder that vanishes unless it is moved to its place.
+class NewFolder {
+ public:
+  NewFolder(FileSystem& files, const fs::path& place)
+      : files_(files), place_(place), path_(place.string() + ".tmp." + std::to_string(::getpid())) {
+    fs::remove_all(path_);
+    MakeFolders(files, path_);
+  }
+  NewFolder(const NewFolder&) = delete;
+  NewFolder& operator=(const NewFolder&) = delete;
+  ~NewFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  const fs::path& path() const { return path_; }
+  void MoveToPlace() {
+    if (files_.Rename(path_.string(), place_.string()) != 0) {
+      ThrowFileError(place_, "cannot be written");
+    }
+  }
+
+ private:
+  FileSystem& files_;
+  fs::path place_, path_;
+};
+
+void LinkOrCopy(FileSystem& files, const fs::path& from, const fs::path& to) {
+  const fs::path real = fs::canonical(from);  // model caches are folders of symbolic links
+  if (files.Link(real.string(), to.string()) == 0) return;
+  std::error_code error;
+  if (!fs::copy_file(real, to, error)) {
+    throw FileError(to.string() + ": cannot be written: " + error.message());
+  }
+}
+
+}  // namespace
+
+OrderedJson HuggingFaceFragment(const FactorFile& file, const std::string& name,
+                                ShortFactors short_factors, std::string_view family) {
+  if (file.original_length == 0 || file.Longest().length == 0 || file.rope_base == 0) {
+    throw InputError(name + ": states no original_length, target_length or rope_base; a Hugging "
+                            "Face config needs them");
+  }
+  const OrderedJson block = RopeBlock(file, short_factors);
+  OrderedJson fragment;
+  fragment["max_position_embeddings"] = file.Longest().length;
+  fragment["original_max_position_embeddings"] = file.original_length;
+  fragment["rope_theta"] = file.rope_base;
+  fragment["rope_scaling"] = block;     // transformers 4, vLLM, SGLang, MLX, ...
+  fragment["rope_parameters"] = block;  // transformers 5
+  // A window would mask all that the factors reach beyond it.
+  if (family == "mistral") fragment["sliding_window"] = nullptr;
+  return fragment;
+}
+
+void ExportModelFolder(FileSystem& files, const fs::path& model, const fs::path& out,
+                       const OrderedJson& fragment, const RopeFactors& factors) {
+  if (fs::exists(out)) throw InputError(out.string() + ": exists; allowed: a new folder");
+  const fs::path config_path = model / "config.json";
+  const std::string text = ReadFile(config_path, kMaxConfigBytes);
+  ParseJson(text, config_path.string());  // refuses what an ordered parse would let pass
+  OrderedJson config = OrderedJson::parse(text);
+  config.update(fragment);
+  NewFolder folder(files, out);
+  for (const auto& entry : fs::directory_iterator(model)) {
+    const fs::path name = entry.path().filename();
+    if (entry.is_regular_file() && name != "config.json") {
+      LinkOrCopy(files, entry.path(), folder.path() / name);
+    }
+  }
+  ReplaceFile(files, folder.path() / "config.json", config.dump(2) + "\n");
+  Verify(folder.path(), factors);
+  folder.MoveToPlace();
+}
+
+}  // namespace longrope

@@ -1,0 +1,33 @@
+// Job files: read, checked, resolved, written, compared.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "search/job/job_options.h"
+#include "search/job/yaml_tree.h"
+
+namespace longrope {
+
+// A "--set" of the command line, "key.key=value"; stages are named: "stages.NAME.key=value".
+void ApplySetting(YamlNode* job, const std::string& setting);
+
+// A job from its tree, every key known and in range. Relative paths are made absolute against the
+// current folder, defaults are filled in. `default_name` is the job's name where it states none.
+// Throws InputError "file:line: key: what is wrong; allowed: ..."; an unknown key names the nearest.
+Job ResolveJob(const YamlNode& tree, const std::string& default_name);
+
+// ReadYaml, settings applied, resolved. `path`'s stem is the default name.
+Job ReadJob(const std::filesystem::path& path, const std::vector<std::string>& settings);
+
+// The whole resolved job as YAML.
+std::string JobText(const Job& job);
+// Only what results depend on: no paths, names of places, threads or budgets.
+std::string JobIdentity(const Job& job);
+// Keys, e.g. "stages.extend.bound", whose values differ between two texts of JobIdentity.
+std::vector<std::string> DifferingKeys(const std::string& a, const std::string& b);
+// Budget keys of `next` that are below those of `before`.
+std::vector<std::string> LoweredBudgets(const Job& before, const Job& next);
+
+}  // namespace longrope

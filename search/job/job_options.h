@@ -1,0 +1,78 @@
+// What a job can say: every option once, with default, range and advice. job_schema.h maps them to
+// keys.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "eval/rope_methods.h"
+#include "search/evolution.h"
+
+namespace longrope {
+
+struct ModelOptions {
+  std::string path;  // Hugging Face folder
+  // Over what config.json says; a Mistral's original length must be stated (in tokens).
+  std::optional<int64_t> original_length;
+  std::optional<double> rope_base;
+  std::optional<int64_t> head_dim;
+};
+
+struct DataOptions {
+  std::string path;                 // folder of .txt books, one .txt file, or a .jsonl file
+  std::string text_field = "text";  // of .jsonl lines
+  int64_t min_tokens = 0;           // shorter books are left out
+  bool join = false;                // concatenate books until a document is long enough
+};
+
+struct BackendJobOptions {
+  std::string name = "auto";
+  int threads = 0;                  // 0: all that the machine offers
+  std::optional<double> memory_gb;  // for one document, weights included; unset: 4/5 of what is free
+};
+
+struct OutputOptions {
+  std::string folder;  // unset: results/<job name>
+};
+
+// Which runtime must be able to express the result. Only `any` may leave start tokens alone: neither
+// Hugging Face configs nor the released code's CSV have a place for n-hat.
+inline constexpr const char* kRuntimes[] = {"any", "hugging-face", "longrope-csv"};
+
+// Lengths above this take the paper's smaller schedule (section 4.1: 512k and more).
+inline constexpr int64_t kLongTarget = 524288;
+
+// One stage. Kind `search`: Algorithm 1 for one target length.
+struct StageOptions {
+  std::string name;     // letters, digits, - and _; names the stage's random streams
+  std::string kind;     // "search"
+  int64_t length = 0;   // target, in tokens: every document is its first so many tokens
+  int documents = 5;    // that make the fitness; 3 above kLongTarget
+  int held_out = 5;     // other documents, scored for the baselines and the winner; 3 likewise
+  EvolutionOptions evolution;             // above kLongTarget 32 / 8 / 8, 16 parents
+  std::optional<int64_t> max_evaluations;  // budget over all generations
+  std::optional<double> max_hours;         // budget, ends at a generation; not reproducible
+  std::vector<std::string> seeds = {"pi", "ntk", "yarn"};
+  std::string runtime = "any";
+  std::vector<int64_t> start_tokens = {0, 1, 2, 4, 8, 12, 16, 20, 24, 28, 32, 64, 128, 256};
+  std::optional<double> bound;      // largest lambda; unset: 1.25 times the ratio
+  std::string attention = "longrope";  // m: a policy, "search", or a number
+  YarnOptions yarn;                 // of the YaRN seed and baseline
+};
+
+// Defaults of a stage of `length` tokens.
+StageOptions DefaultStage(int64_t length);
+
+struct Job {
+  std::string name;  // unset: the job file's
+  int64_t seed = 0;
+  ModelOptions model;
+  DataOptions data;
+  BackendJobOptions backend;
+  OutputOptions output;
+  std::vector<StageOptions> stages;
+};
+
+}  // namespace longrope

@@ -1,0 +1,107 @@
+// The keys of a job file, each once: key, field, role, what is allowed. Visited to read, to write
+// and to compare jobs.
+#pragma once
+
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "eval/backend.h"
+#include "search/job/job_options.h"
+#include "search/seeds.h"
+
+namespace longrope {
+
+// What a change of the key does to a run that has begun.
+enum class KeyRole {
+  kResult,  // changes results: a resumed run refuses another value
+  kBudget,  // may be raised
+  kPlace,   // where things are and how many threads work; results do not depend on it
+};
+
+// What values a key takes.
+struct Rule {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+  std::vector<std::string> names = {};            // of a text, or of each text of a list
+  bool (*accepts)(const std::string&) = nullptr;  // of a text, instead of `names`
+  std::string allowed = {};                       // what `accepts` accepts
+  bool required = false;
+};
+
+inline Rule Range(double low, double high) { return {.low = low, .high = high}; }
+inline Rule OneOf(std::vector<std::string> names) { return {.names = std::move(names)}; }
+inline Rule Required(Rule rule = {}) {
+  rule.required = true;
+  return rule;
+}
+
+// Is this a value of StageOptions::attention?
+bool IsAttention(const std::string& text);
+// Letters, digits, - and _.
+bool IsPlainName(const std::string& text);
+
+inline constexpr double kMaxTokens = 4294967296;  // of a length
+
+template <class Visitor>
+void Describe(Visitor& visit, ModelOptions& o) {
+  visit("path", o.path, KeyRole::kPlace, Required());
+  visit("original_length", o.original_length, KeyRole::kResult, Range(2, kMaxTokens));
+  visit("rope_base", o.rope_base, KeyRole::kResult, Range(1.001, 1e12));
+  visit("head_dim", o.head_dim, KeyRole::kResult, Range(2, 4096));
+}
+
+template <class Visitor>
+void Describe(Visitor& visit, DataOptions& o) {
+  visit("path", o.path, KeyRole::kPlace, Required());
+  visit("text_field", o.text_field, KeyRole::kResult, Rule{});
+  visit("min_tokens", o.min_tokens, KeyRole::kResult, Range(0, kMaxTokens));
+  visit("join", o.join, KeyRole::kResult, Rule{});
+}
+
+template <class Visitor>
+void Describe(Visitor& visit, BackendJobOptions& o) {
+  visit("name", o.name, KeyRole::kPlace, OneOf(BackendNames()));
+  visit("threads", o.threads, KeyRole::kPlace, Range(0, 1024));
+  visit("memory_gb", o.memory_gb, KeyRole::kPlace, Range(0.001, 1e6));
+}
+
+template <class Visitor>
+void Describe(Visitor& visit, OutputOptions& o) {
+  visit("folder", o.folder, KeyRole::kPlace, Rule{});
+}
+
+template <class Visitor>
+void Describe(Visitor& visit, StageOptions& o) {
+  constexpr double kMany = 1e6;
+  const KeyRole result = KeyRole::kResult;
+  visit("name", o.name, result,
+        Required({.accepts = IsPlainName, .allowed = "letters, digits, - and _"}));
+  visit("kind", o.kind, result, Required(OneOf({"search"})));
+  visit("length", o.length, result, Required(Range(2, kMaxTokens)));
+  visit("documents", o.documents, result, Range(1, 10000));
+  visit("held_out", o.held_out, result, Range(0, 10000));
+  visit("population", o.evolution.population, result, Range(1, kMany));
+  visit("generations", o.evolution.generations, KeyRole::kBudget, Range(0, kMany));
+  visit("mutations", o.evolution.mutations, result, Range(0, kMany));
+  visit("crossovers", o.evolution.crossovers, result, Range(0, kMany));
+  visit("parents", o.evolution.parents, result, Range(1, kMany));
+  visit("mutation_rate", o.evolution.mutation_rate, result, Range(0.001, 1));
+  visit("crossover_rate", o.evolution.crossover.rate, result, Range(0, 1));
+  visit("crossover_tries", o.evolution.crossover.tries, result, Range(1, 10000));
+  visit("seeds", o.seeds, result, OneOf(SeedNames()));
+  visit("seed_sweeps", o.evolution.seed_sweeps, result, Range(1, 10000));
+  visit("max_evaluations", o.max_evaluations, KeyRole::kBudget, Range(1, 1e9));
+  visit("max_hours", o.max_hours, KeyRole::kBudget, Range(0.0001, 1e6));
+  visit("runtime", o.runtime, result, OneOf({std::begin(kRuntimes), std::end(kRuntimes)}));
+  visit("start_tokens", o.start_tokens, result, Range(0, kMaxTokens));
+  visit("bound", o.bound, result, Range(1, 100000));
+  visit("attention", o.attention, result,
+        Rule{.accepts = IsAttention,
+             .allowed = "longrope, yarn, none, search, or a number from 0.1 to 10"});
+  visit("yarn_beta_fast", o.yarn.beta_fast, result, Range(0.001, 1e6));
+  visit("yarn_beta_slow", o.yarn.beta_slow, result, Range(0.001, 1e6));
+  visit("yarn_truncate", o.yarn.truncate, result, Rule{});
+}
+
+}  // namespace longrope

@@ -1,0 +1,249 @@
+#include "search/job/pipeline.h"
+
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <sstream>
+
+#include "eval/errors.h"
+#include "eval/storage/digest.h"
+#include "search/job/job_file.h"
+#include "search/job/search_stage.h"
+
+namespace longrope {
+namespace {
+
+constexpr int64_t kMaxCheckpoint = int64_t{1} << 32;
+constexpr int64_t kMaxTimes = int64_t{1} << 32;
+
+// Scores nothing: what a stage asks it for is what is still to be done.
+class NothingEvaluator final : public Evaluator {
+ public:
+  void Run(std::span<const Task>, const Done&, std::stop_token) override {}
+  FingerprintParts Fingerprint() const override { return {}; }
+};
+
+class SilentListener final : public StageListener {
+ public:
+  void OnScore(const StageState&, const Task&, double) override {}
+  void OnDrawn(const StageState&, int) override {}
+  void OnGeneration(const StageState&, int) override {}
+  void OnBaselinesFailed() override {}
+  void OnEarlyEnd(const StageState&, int, const char*) override {}
+};
+
+// Tried on a copy: would this stage still score anything?
+bool IsDone(const StagePlan& plan, uint64_t seed, StageState copy, double hours) {
+  NothingEvaluator evaluator;
+  SilentListener listener;
+  SearchStage stage(plan, seed, evaluator, &copy, listener);
+  return stage.Run({}, hours) == StageEnd::kDone;
+}
+
+void CheckCandidates(const StageState& state, const StagePlan& plan, const std::string& where) {
+  for (const Candidate& candidate : state.population.candidates()) {
+    if (!plan.space.Contains(candidate.genome)) {
+      throw InputError(where + ": candidate " + std::to_string(candidate.id) + " of stage " +
+                       state.name + " is not in its search space (another model?)");
+    }
+  }
+}
+
+void CheckFingerprint(const FingerprintParts& before, const FingerprintParts& now, const std::string& stage,
+                      const std::string& where) {
+  std::string differing;
+  for (size_t i = 0; i < std::max(before.size(), now.size()); ++i) {
+    if (i < before.size() && i < now.size() && before[i] == now[i]) continue;
+    const auto& [name, value] = i < before.size() ? before[i] : now[i];
+    differing += (differing.empty() ? "" : ", ") + name + " (was " + value.substr(0, 60) + ")";
+  }
+  if (!differing.empty()) {
+    throw InputError(where + ": stage " + stage + " began with another " + differing +
+                     "; allowed: the same model, texts and engine");
+  }
+}
+
+// Writes what happens to the run's folder and tells the observer.
+class RunListener final : public StageListener {
+ public:
+  struct Actions {
+    std::function<void()> save_checkpoint, save_history;
+    std::function<std::string()> find_bad_weight;
+  };
+  RunListener(const StagePlan& plan, RunFolder& folder, RunObserver& observer, Actions actions)
+      : plan_(plan), folder_(folder), observer_(observer), actions_(std::move(actions)) {}
+
+  void OnScore(const StageState& state, const Task& task, double seconds) override {
+    actions_.save_checkpoint();
+    std::ostringstream line;
+    line << state.name << ',' << task.candidate << ',' << task.document << ',' << seconds << '\n';
+    folder_.Append(kTimesFile, line.str());
+    const Candidate* winner = state.Winner();
+    const bool improved = winner != nullptr && winner->id != best_;
+    if (improved) {
+      best_ = winner->id;
+      folder_.Replace(kBestFile, BestJson({plan_, state}));
+    }
+    observer_.OnProgress(ProgressOf(state, winner, seconds));
+  }
+  void OnDrawn(const StageState&, int) override { actions_.save_checkpoint(); }
+  void OnGeneration(const StageState& state, int generation) override {
+    actions_.save_history();
+    std::ostringstream text;
+    text << "stage " << state.name << ": generation " << generation << " done, "
+         << state.population.Ranked().size() << " evaluations, best perplexity "
+         << state.population.Fitness(state.Winner()->id).value_or(INFINITY);
+    observer_.OnMessage(text.str());
+  }
+  void OnBaselinesFailed() override {
+    const std::string weight = actions_.find_bad_weight();
+    if (!weight.empty()) throw InputError(weight);
+  }
+  void OnEarlyEnd(const StageState& state, int generation, const char* why) override {
+    observer_.OnMessage("stage " + state.name + ": ends after generation " +
+                        std::to_string(generation) + ", " + why);
+  }
+
+ private:
+  Progress ProgressOf(const StageState& state, const Candidate* winner, double seconds) const {
+    Progress progress;
+    progress.stage = state.name;
+    const auto& candidates = state.population.candidates();
+    progress.generation = candidates.empty() ? 0 : candidates.back().generation;
+    progress.evaluations = static_cast<int64_t>(state.population.Ranked().size());
+    progress.planned_evaluations = plan_.Evaluations();
+    progress.scores = state.ScoreCount();
+    progress.planned_scores = plan_.PlannedScores();
+    if (winner != nullptr) progress.best = *state.population.Fitness(winner->id);
+    progress.seconds = seconds;
+    return progress;
+  }
+
+  const StagePlan& plan_;
+  RunFolder& folder_;
+  RunObserver& observer_;
+  Actions actions_;
+  int64_t best_ = kNoParent;
+};
+
+}  // namespace
+
+Pipeline::Pipeline(const Job& job, RunFolder& folder, StageEvaluators& evaluators,
+                   RunObserver& observer)
+    : job_(job), folder_(folder), evaluators_(evaluators), observer_(observer) {}
+
+RunEnd Pipeline::Run(std::stop_token stop) {
+  try {
+    LoadCheckpoint();
+    folder_.Replace(kJobFile, JobText(job_));
+    return RunStages(std::move(stop));
+  } catch (const InputError&) {
+    if (!std::filesystem::exists(folder_.File(kCheckpointFile))) folder_.Abandon();
+    throw;
+  }
+}
+
+RunEnd Pipeline::RunStages(std::stop_token stop) {
+  const RopeShape shape = evaluators_.Shape();
+  const std::string where = folder_.File(kCheckpointFile).string();
+  if (state_.stages.empty()) state_.shape = shape;
+  if (state_.shape != shape) {
+    throw InputError(where + ": the run began with another head size, base or original length than "
+                             "the model's");
+  }
+  for (const StageOptions& options : job_.stages) plans_.push_back(PlanStage(options, shape));
+  bool worked = false;
+  for (size_t i = 0; i < plans_.size(); ++i) {
+    const StagePlan& plan = plans_[i];
+    const double hours = plan.options.max_hours ? HoursOf(plan.options.name) : 0;
+    if (i < state_.stages.size()) {
+      CheckCandidates(state_.stages[i], plan, where);
+      if (IsDone(plan, Seed(), state_.stages[i], hours)) continue;
+    }
+    worked = true;
+    Evaluator& evaluator = evaluators_.For(plan.options);
+    StageState& state = StateOf(i, evaluator.Fingerprint());
+    RunListener listener(plan, folder_, observer_,
+                         {[this] { SaveCheckpoint(); }, [this] { SaveHistory(); },
+                          [this] { return evaluators_.FindNonFiniteWeight(); }});
+    SearchStage stage(plan, Seed(), evaluator, &state, listener);
+    try {
+      if (stage.Run(stop, hours) == StageEnd::kStopped) return RunEnd::kStopped;
+    } catch (const AllCandidatesFailed& failed) {
+      const std::string weight = evaluators_.FindNonFiniteWeight();
+      throw InputError(weight.empty() ? std::string(failed.what()) : weight);
+    }
+  }
+  SaveResults();
+  return worked ? RunEnd::kDone : RunEnd::kAlreadyDone;
+}
+
+void Pipeline::LoadCheckpoint() {
+  state_.identity = JobIdentity(job_);
+  for (std::string_view name : {kCheckpointFile, kPreviousCheckpointFile}) {
+    const auto path = folder_.File(name);
+    if (!std::filesystem::exists(path)) continue;
+    try {
+      state_ = ReadCheckpoint(ReadFile(path, kMaxCheckpoint), path.string(), job_);
+      return;
+    } catch (const DamagedCheckpoint& error) {
+      observer_.OnWarning(std::string(error.what()) + "; trying the checkpoint before it");
+      if (name == kPreviousCheckpointFile) throw;
+    }
+  }
+  if (std::filesystem::exists(folder_.File(kCheckpointFile))) {
+    throw InputError(folder_.File(kCheckpointFile).string() +
+                     ": is damaged, and there is no checkpoint before it");
+  }
+}
+
+StageState& Pipeline::StateOf(size_t stage, const FingerprintParts& fingerprint) {
+  if (stage == state_.stages.size()) {
+    state_.stages.emplace_back(job_.stages[stage]);
+    state_.stages.back().fingerprint = fingerprint;
+  }
+  StageState& state = state_.stages[stage];
+  CheckFingerprint(state.fingerprint, fingerprint, state.name,
+                   folder_.File(kCheckpointFile).string());
+  return state;
+}
+
+uint64_t Pipeline::Seed() const { return static_cast<uint64_t>(job_.seed); }
+
+void Pipeline::SaveCheckpoint() const { folder_.SaveCheckpoint(WriteCheckpoint(state_)); }
+
+std::vector<StageView> Pipeline::Views() const {
+  std::vector<StageView> views;
+  for (size_t i = 0; i < state_.stages.size(); ++i) {
+    views.push_back({plans_[i], state_.stages[i]});
+  }
+  return views;
+}
+
+void Pipeline::SaveHistory() const { folder_.Replace(kHistoryFile, HistoryCsv(Views())); }
+
+void Pipeline::SaveResults() {
+  const std::vector<StageView> views = Views();
+  SaveHistory();
+  folder_.Replace(kBestFile, BestJson(views.back()));
+  table_ = ResultTable(views);
+  folder_.Replace(kTableFile, TableCsv(table_));
+  folder_.Replace(kFactorsFile,
+                  WriteFactorFile(WinningFactors(views, Sha256Hex(state_.identity))));
+}
+
+double Pipeline::HoursOf(const std::string& stage) const {
+  if (!std::filesystem::exists(folder_.File(kTimesFile))) return 0;
+  std::istringstream lines(ReadFile(folder_.File(kTimesFile), kMaxTimes));
+  double seconds = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with(stage + ",")) continue;
+    const char* begin = line.data() + line.rfind(',') + 1;
+    double value = 0;  // stays 0 where a crash cut the line off
+    std::from_chars(begin, line.data() + line.size(), value);
+    seconds += value;
+  }
+  return seconds / 3600;
+}
+
+}  // namespace longrope

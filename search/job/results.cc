@@ -1,0 +1,230 @@
+#include "search/job/results.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <map>
+
+namespace longrope {
+namespace {
+
+// Shortest text that reads back as the same number; "inf", "nan".
+std::string NumberText(double number) {
+  char text[32];
+  const auto end = std::to_chars(std::begin(text), std::end(text), number).ptr;
+  return std::string(text, end);
+}
+
+std::string Text(const std::optional<double>& number) { return number ? NumberText(*number) : ""; }
+
+template <class List, class ToText>
+std::string Spaced(const List& list, const ToText& to_text) {
+  std::string text;
+  for (const auto& item : list) text += (text.empty() ? "" : " ") + to_text(item);
+  return text;
+}
+
+std::string HistoryLine(const StageView& stage, const Candidate& candidate, double perplexity) {
+  const RopeFactors factors = stage.plan.space.Decode(candidate.genome);
+  std::vector<int64_t> parents;
+  for (int64_t parent : candidate.parents) {
+    if (parent != kNoParent) parents.push_back(parent);
+  }
+  const std::vector<std::optional<Score>> scores(
+      candidate.scores.begin(), candidate.scores.begin() + stage.state.population.fitness());
+  const auto integer = [](int64_t value) { return std::to_string(value); };
+  return stage.state.name + "," + std::to_string(candidate.id) + "," +
+         std::to_string(candidate.generation) + "," + std::string(NameOf(candidate.origin)) + "," +
+         Spaced(parents, integer) + "," + std::to_string(factors.start_tokens) + "," +
+         NumberText(factors.attention_factor) + "," + NumberText(perplexity) + "," +
+         Spaced(scores, [](const auto& score) { return NumberText(score->nats); }) + "," +
+         Spaced(scores, [](const auto& score) { return std::to_string(score->tokens); }) + "," +
+         Spaced(factors.lambda, [](float value) { return FloatText(value); }) + "\n";
+}
+
+// JSON has no infinity: what is not finite is null.
+Json PerplexityJson(const std::optional<double>& perplexity) {
+  return perplexity && std::isfinite(*perplexity) ? Json(*perplexity) : Json(nullptr);
+}
+
+std::optional<double> HeldOutOf(const StageView& stage, const Candidate& candidate) {
+  if (stage.state.population.held_out() == 0) return std::nullopt;
+  return stage.state.population.HeldOut(candidate.id);
+}
+
+std::string MethodLabel(const Baseline& baseline) {
+  return baseline.method + (baseline.attention == "run" ? " (m of the run)" : "");
+}
+
+Json CorpusJson(const StageView& stage) {
+  Json corpus = {{"fitness", Json::array()}, {"held_out", Json::array()}};
+  int document = 0;
+  for (const auto& [name, value] : stage.state.fingerprint) {
+    if (!name.starts_with("document ")) continue;
+    const size_t space = value.rfind(' ');
+    corpus[document < stage.plan.options.documents ? "fitness" : "held_out"].push_back(
+        {{"title", value.substr(0, space)},
+         {"ids_sha256", value.substr(space + 1)},
+         {"tokens", stage.plan.options.length}});
+    ++document;
+  }
+  return corpus;
+}
+
+Json ScoresJson(const StageView& stage, const Candidate& winner) {
+  Json scores = {{"fitness", PerplexityJson(stage.state.population.Fitness(winner.id))},
+                 {"held_out", PerplexityJson(HeldOutOf(stage, winner))},
+                 {"evaluations", stage.state.population.Ranked().size()},
+                 {"baselines", Json::array()}};
+  for (const TableRow& row : ResultTable({stage})) {
+    if (row.method == "searched") continue;
+    scores["baselines"].push_back({{"method", row.method},
+                                   {"attention_factor", row.attention_factor},
+                                   {"fitness", PerplexityJson(row.fitness)},
+                                   {"held_out", PerplexityJson(row.held_out)}});
+  }
+  return scores;
+}
+
+std::string AttentionPolicyName(const StageOptions& options) {
+  const std::string& text = options.attention;
+  const bool number = !text.empty() && (text[0] < 'a' || text[0] > 'z');
+  return number ? "number" : text;
+}
+
+}  // namespace
+
+std::string HistoryCsv(const std::vector<StageView>& stages) {
+  std::string text =
+      "stage,id,generation,origin,parents,start_tokens,attention_factor,perplexity,nats,tokens,"
+      "lambda\n";
+  for (const StageView& stage : stages) {
+    for (const Candidate& candidate : stage.state.population.candidates()) {
+      const auto fitness = stage.state.population.Fitness(candidate.id);
+      if (fitness) text += HistoryLine(stage, candidate, *fitness);
+    }
+  }
+  return text;
+}
+
+std::vector<TableRow> ResultTable(const std::vector<StageView>& stages) {
+  std::vector<TableRow> rows;
+  for (const StageView& stage : stages) {
+    const bool held_out = stage.state.population.held_out() > 0;
+    for (const BaselineState& baseline : stage.state.baselines) {
+      rows.push_back({stage.state.name, MethodLabel(baseline.baseline),
+                      baseline.baseline.factors.attention_factor, 0,
+                      stage.state.Fitness(baseline),
+                      held_out ? stage.state.HeldOut(baseline) : std::nullopt});
+    }
+    if (const Candidate* winner = stage.state.Winner()) {
+      const RopeFactors factors = stage.plan.space.Decode(winner->genome);
+      rows.push_back({stage.state.name, "searched", factors.attention_factor,
+                      factors.start_tokens, stage.state.population.Fitness(winner->id),
+                      HeldOutOf(stage, *winner)});
+    }
+  }
+  return rows;
+}
+
+std::string TableCsv(const std::vector<TableRow>& rows) {
+  std::string text =
+      "stage,method,attention_factor,start_tokens,fitness_perplexity,held_out_perplexity\n";
+  for (const TableRow& row : rows) {
+    text += row.stage + "," + row.method + "," + NumberText(row.attention_factor) + "," +
+            std::to_string(row.start_tokens) + "," + Text(row.fitness) + "," +
+            Text(row.held_out) + "\n";
+  }
+  return text;
+}
+
+std::string TableText(const std::vector<TableRow>& rows) {
+  std::map<std::string, std::pair<double, double>> best;  // of fitness and held-out, by stage
+  for (const TableRow& row : rows) {
+    auto& [fitness, held_out] =
+        best.try_emplace(row.stage, std::pair(INFINITY, INFINITY)).first->second;
+    fitness = std::min(fitness, row.fitness.value_or(INFINITY));
+    held_out = std::min(held_out, row.held_out.value_or(INFINITY));
+  }
+  const auto cell = [](const std::optional<double>& value, double lowest) {
+    char text[32] = "-";
+    if (value) {
+      std::snprintf(text, sizeof text, "%.4f%c", *value, *value == lowest ? '*' : ' ');
+    }
+    return std::string(text);
+  };
+  char line[200];
+  std::snprintf(line, sizeof line, "%-12s %-28s %7s %6s %13s %13s\n", "stage", "method", "m",
+                "start", "fitness", "held-out");
+  std::string text = line;
+  for (const TableRow& row : rows) {
+    const auto& [fitness, held_out] = best[row.stage];
+    std::snprintf(line, sizeof line, "%-12s %-28s %7.4f %6lld %13s %13s\n", row.stage.c_str(),
+                  row.method.c_str(), row.attention_factor,
+                  static_cast<long long>(row.start_tokens), cell(row.fitness, fitness).c_str(),
+                  cell(row.held_out, held_out).c_str());
+    text += line;
+  }
+  return text;
+}
+
+std::string Verdict(const std::vector<TableRow>& rows) {
+  std::string text;
+  for (const TableRow& winner : rows) {
+    if (winner.method != "searched") continue;
+    const auto beaten_on = [&](std::optional<double> TableRow::*column) {
+      return std::ranges::all_of(rows, [&](const TableRow& row) {
+        return row.stage != winner.stage || row.method == "searched" ||
+               *(winner.*column) < *(row.*column);
+      });
+    };
+    const auto say = [&](std::optional<double> TableRow::*column, const char* documents) {
+      return std::string(beaten_on(column) ? "beats every baseline" : "does not beat every baseline") +
+             " on the " + documents + " documents";
+    };
+    text += winner.stage + ": the winner " + say(&TableRow::fitness, "fitness");
+    if (winner.held_out) text += ", " + say(&TableRow::held_out, "held-out");
+    text += "\n";
+  }
+  return text;
+}
+
+std::string BestJson(const StageView& stage) {
+  const Candidate& best = *stage.state.Winner();
+  const RopeFactors factors = stage.plan.space.Decode(best.genome);
+  nlohmann::ordered_json json;
+  json["stage"] = stage.state.name;
+  json["id"] = best.id;
+  json["generation"] = best.generation;
+  json["perplexity"] = PerplexityJson(stage.state.population.Fitness(best.id));
+  json["target_length"] = stage.plan.options.length;
+  json["start_tokens"] = factors.start_tokens;
+  json["attention_factor"] = factors.attention_factor;
+  for (float value : factors.lambda) json["lambda"].push_back(ShortestDecimal(value));
+  return json.dump(2) + "\n";
+}
+
+FactorFile WinningFactors(const std::vector<StageView>& stages, const std::string& job_digest) {
+  std::map<int64_t, const StageView*> by_length;
+  for (const StageView& stage : stages) by_length[stage.plan.options.length] = &stage;
+  FactorFile file;
+  const RopeShape& shape = stages.front().plan.shape;
+  file.original_length = shape.original_length;
+  file.rope_base = shape.base;
+  file.head_dim = shape.head_dim;
+  file.provenance["job_digest"] = job_digest;
+  for (const auto& [length, stage] : by_length) {
+    const Candidate& winner = *stage->state.Winner();
+    file.buckets.push_back({length, stage->plan.space.Decode(winner.genome),
+                            AttentionPolicyName(stage->plan.options)});
+    for (const auto& [name, value] : stage->state.fingerprint) {
+      if (name == "model") file.provenance["model_digest"] = value;
+    }
+    file.provenance["corpus"][stage->state.name] = CorpusJson(*stage);
+    file.provenance["scores"][stage->state.name] = ScoresJson(*stage, winner);
+  }
+  return file;
+}
+
+}  // namespace longrope

@@ -1,0 +1,62 @@
+// The folder of one run: who may write to it, and how its files are written. What they hold:
+// results/README.md.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "eval/storage/files.h"
+
+namespace longrope {
+
+// Exclusive right to a run folder, by flock on <folder>/lock: between processes and, since every lock
+// opens the file anew, between two runs of one process. Released with the object or the process.
+class RunLock {
+ public:
+  // Throws InputError that says who holds it.
+  explicit RunLock(const std::filesystem::path& folder);
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+  ~RunLock();
+
+ private:
+  int file_ = -1;
+};
+
+class RunFolder {
+ public:
+  // A folder for a new run, made with its parents and locked. Throws InputError if a run is there
+  // already, naming `resume`.
+  static RunFolder Create(FileSystem& files, const std::filesystem::path& folder);
+  // The folder of a run that began before, locked. Throws InputError if there is none.
+  static RunFolder Open(FileSystem& files, const std::filesystem::path& folder);
+
+  std::filesystem::path File(std::string_view name) const { return folder_ / name; }
+  // ReplaceFile on a file of the folder.
+  void Replace(std::string_view name, std::string_view bytes) const;
+  // Appends to a file that need not survive a crash whole. Throws FileError.
+  void Append(std::string_view name, std::string_view text) const;
+  // checkpoint.h5; the one before stays as checkpoint.previous.h5.
+  void SaveCheckpoint(std::string_view bytes) const;
+  // Removes what Create and this run wrote, so that nothing is left of a run that could not begin.
+  void Abandon();
+
+ private:
+  RunFolder(FileSystem& files, std::filesystem::path folder, bool made);
+
+  FileSystem* files_;
+  std::filesystem::path folder_;
+  bool made_;  // the folder itself was not there before
+  std::unique_ptr<RunLock> lock_;
+};
+
+// Names of the files of a run.
+inline constexpr std::string_view kJobFile = "job.yaml", kCheckpointFile = "checkpoint.h5",
+                                  kPreviousCheckpointFile = "checkpoint.previous.h5",
+                                  kHistoryFile = "history.csv", kTimesFile = "times.csv",
+                                  kLogFile = "log.txt", kBestFile = "best.json",
+                                  kFactorsFile = "factors.json", kTableFile = "table.csv";
+
+}  // namespace longrope

@@ -1,0 +1,136 @@
+#include "search/job/search_stage.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+namespace longrope {
+namespace {
+
+double Seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// Tasks of baselines carry numbers below zero.
+int64_t TaskOfBaseline(size_t index) { return -1 - static_cast<int64_t>(index); }
+size_t BaselineOfTask(int64_t candidate) { return static_cast<size_t>(-1 - candidate); }
+
+// Appends a task for every missing score of documents [begin, end).
+void AddMissing(const Scores& scores, int begin, int end, int64_t number,
+                const RopeFactors& factors, std::vector<Task>* tasks) {
+  for (int document = begin; document < end; ++document) {
+    if (!scores[static_cast<size_t>(document)]) tasks->push_back({number, document, factors});
+  }
+}
+
+}  // namespace
+
+SearchStage::SearchStage(const StagePlan& plan, uint64_t seed, Evaluator& evaluator,
+                         StageState* state, StageListener& listener)
+    : plan_(plan), seed_(seed), evaluator_(evaluator), state_(state), listener_(listener) {}
+
+double SearchStage::Hours() const { return hours_before_ + (Seconds() - started_) / 3600; }
+
+StageEnd SearchStage::Run(std::stop_token stop, double hours_before) {
+  stop_ = std::move(stop);
+  hours_before_ = hours_before;
+  started_ = Seconds();
+  const bool done = ScoreBaselines() && SearchGenerations() && ScoreWinner();
+  return done ? StageEnd::kDone : StageEnd::kStopped;
+}
+
+bool SearchStage::ScoreBaselines() {
+  if (state_->baselines.empty()) {
+    state_->SetBaselines(StageBaselines(plan_, plan_.attention_factor));
+  }
+  if (!Score({}, true, 0, state_->population.fitness())) return false;
+  const bool failed = std::ranges::none_of(state_->baselines, [&](const BaselineState& baseline) {
+    return std::isfinite(*state_->Fitness(baseline));
+  });
+  if (failed) listener_.OnBaselinesFailed();
+  return true;
+}
+
+bool SearchStage::Score(const std::vector<int64_t>& candidates, bool baselines, int begin,
+                        int end) {
+  std::vector<Task> tasks;
+  for (size_t i = 0; baselines && i < state_->baselines.size(); ++i) {
+    const BaselineState& baseline = state_->baselines[i];
+    AddMissing(baseline.scores, begin, end, TaskOfBaseline(i), baseline.baseline.factors, &tasks);
+  }
+  for (int64_t id : candidates) {
+    const Candidate& candidate = state_->population.candidates()[static_cast<size_t>(id)];
+    AddMissing(candidate.scores, begin, end, id, plan_.space.Decode(candidate.genome), &tasks);
+  }
+  size_t scored = 0;
+  double before = Seconds();
+  const auto done = [&](const Task& task, const longrope::Score& score) {
+    if (task.candidate < 0) {
+      state_->baselines[BaselineOfTask(task.candidate)]
+          .scores[static_cast<size_t>(task.document)] = score;
+    } else {
+      state_->population.SetScore(task.candidate, task.document, score);
+    }
+    ++scored;
+    const double now = Seconds();
+    listener_.OnScore(*state_, task, now - before);
+    before = now;
+  };
+  if (!tasks.empty()) evaluator_.Run(tasks, done, stop_);
+  return scored == tasks.size();
+}
+
+bool SearchStage::DrawGeneration(int generation) {
+  const Evolution evolution(plan_.space, plan_.options.evolution, plan_.seeds, seed_, state_->name);
+  if (evolution.Draw(generation, &state_->population) == 0) return false;
+  listener_.OnDrawn(*state_, generation);
+  return true;
+}
+
+bool SearchStage::SearchGenerations() {
+  const Population& population = state_->population;
+  for (int generation = 0; generation <= plan_.options.evolution.generations; ++generation) {
+    const bool drawn = !population.candidates().empty() &&
+                       population.candidates().back().generation >= generation;
+    if (!drawn) {
+      const auto count = static_cast<int64_t>(population.candidates().size());
+      if (count >= plan_.Evaluations()) return true;
+      if (generation > 0 && plan_.options.max_hours && Hours() >= *plan_.options.max_hours) {
+        listener_.OnEarlyEnd(*state_, generation - 1, "its budget of hours is spent");
+        return true;
+      }
+      if (!DrawGeneration(generation)) {
+        listener_.OnEarlyEnd(*state_, generation - 1, "the space holds no further candidate");
+        return true;
+      }
+    }
+    std::vector<int64_t> ids;
+    for (const Candidate& candidate : population.candidates()) {
+      if (candidate.generation == generation && candidate.id < plan_.Evaluations()) {
+        ids.push_back(candidate.id);
+      }
+    }
+    if (!Score(ids, false, 0, population.fitness())) return false;
+    RefuseIfAllFailed();
+    listener_.OnGeneration(*state_, generation);
+  }
+  return true;
+}
+
+void SearchStage::RefuseIfAllFailed() const {
+  const Candidate* winner = state_->Winner();
+  if (winner != nullptr && std::isfinite(*state_->population.Fitness(winner->id))) return;
+  throw AllCandidatesFailed("stage " + state_->name +
+                            ": the loss of every candidate is NaN or infinite");
+}
+
+bool SearchStage::ScoreWinner() {
+  const int fitness = state_->population.fitness();
+  const int all = fitness + state_->population.held_out();
+  const Candidate& winner = *state_->Winner();
+  const double attention = plan_.space.Decode(winner.genome).attention_factor;
+  state_->SetBaselines(StageBaselines(plan_, attention));
+  return Score({winner.id}, true, 0, all);
+}
+
+}  // namespace longrope

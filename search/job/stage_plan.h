@@ -1,0 +1,43 @@
+// A search stage once the model is known: its space, seeds and baselines.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "eval/rope_methods.h"
+#include "search/evolution.h"
+#include "search/job/job_options.h"
+#include "search/space.h"
+
+namespace longrope {
+
+// Closed-form factors to stand beside the winner: never snapped to the grid, outside the population.
+struct Baseline {
+  std::string method;     // name of a RopeMethod
+  std::string attention;  // "own": the method's own m; "run": the search's
+  RopeFactors factors;
+};
+
+struct StagePlan {
+  StageOptions options;
+  RopeShape shape;
+  double ratio = 1;                       // length / original length
+  std::optional<double> attention_factor;  // m of every candidate; nullopt: m is a gene
+  SearchSpace space;
+  std::vector<Seed> seeds;
+
+  // Candidates that the stage may evaluate.
+  int64_t Evaluations() const;
+  // Scores of a whole stage: candidates, baselines and the winner's held-out documents.
+  int64_t PlannedScores() const;
+};
+
+// Throws InputError "stages.NAME.key: ..." for what does not fit the model.
+StagePlan PlanStage(const StageOptions& options, const RopeShape& shape);
+
+// All methods with their own m and, where it differs, with `run_attention` (the winner's m where it
+// was searched); only the former while it is unknown.
+std::vector<Baseline> StageBaselines(const StagePlan& plan, std::optional<double> run_attention);
+
+}  // namespace longrope

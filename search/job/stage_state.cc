@@ -1,0 +1,49 @@
+#include "search/job/stage_state.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace longrope {
+namespace {
+
+int64_t CountOf(const Scores& scores) {
+  return std::ranges::count_if(scores, [](const auto& score) { return score.has_value(); });
+}
+
+}  // namespace
+
+const Candidate* StageState::Winner() const {
+  const auto ranked = population.Ranked();
+  return ranked.empty() ? nullptr
+                        : &population.candidates()[static_cast<size_t>(ranked.front())];
+}
+
+std::optional<double> StageState::Fitness(const BaselineState& baseline) const {
+  return PerplexityOf(baseline.scores, 0, static_cast<size_t>(population.fitness()));
+}
+
+std::optional<double> StageState::HeldOut(const BaselineState& baseline) const {
+  return PerplexityOf(baseline.scores, static_cast<size_t>(population.fitness()),
+                      static_cast<size_t>(population.held_out()));
+}
+
+int64_t StageState::ScoreCount() const {
+  int64_t count = 0;
+  for (const Candidate& candidate : population.candidates()) count += CountOf(candidate.scores);
+  for (const BaselineState& baseline : baselines) count += CountOf(baseline.scores);
+  return count;
+}
+
+void StageState::SetBaselines(const std::vector<Baseline>& wanted) {
+  std::vector<BaselineState> next;
+  for (const Baseline& baseline : wanted) {
+    const auto same = std::ranges::find_if(baselines, [&](const BaselineState& old) {
+      return old.baseline.method == baseline.method && old.baseline.factors == baseline.factors;
+    });
+    const auto documents = static_cast<size_t>(population.fitness() + population.held_out());
+    next.push_back({baseline, same == baselines.end() ? Scores(documents) : same->scores});
+  }
+  baselines = std::move(next);
+}
+
+}  // namespace longrope

@@ -1,0 +1,73 @@
+// Every candidate of a stage, evaluated or waiting.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "eval/score.h"
+#include "search/genome.h"
+
+namespace longrope {
+
+// Where a candidate comes from. The numbers stand in checkpoints: never renumber.
+enum class Origin {
+  kPi = 0,
+  kNtk = 1,
+  kYarn = 2,
+  kSeedMutant = 3,
+  kMutation = 4,
+  kCrossover = 5,
+  kCrossoverMutant = 6,  // no crossover was new and monotone: a mutant of the better parent
+};
+inline constexpr int kOrigins = 7;
+std::string_view NameOf(Origin origin);
+
+// Scores by document; empty where not scored yet.
+using Scores = std::vector<std::optional<Score>>;
+
+// Perplexity over documents [begin, begin + count); nullopt while one of them is missing.
+std::optional<double> PerplexityOf(const Scores& scores, size_t begin, size_t count);
+
+inline constexpr int64_t kNoParent = -1;
+
+struct Candidate {
+  int64_t id = 0;  // its index in the population
+  int generation = 0;
+  Origin origin = Origin::kMutation;
+  std::array<int64_t, 2> parents = {kNoParent, kNoParent};
+  Genome genome;
+  Scores scores;  // the fitness documents, then the held-out ones
+};
+
+// Candidates in the order they were drawn, each genome once. Not thread-safe.
+class Population {
+ public:
+  // `fitness` documents rank a candidate, `held_out` ones only report on it.
+  Population(int fitness, int held_out) : fitness_(fitness), held_out_(held_out) {}
+
+  int fitness() const { return fitness_; }
+  int held_out() const { return held_out_; }
+  const std::vector<Candidate>& candidates() const { return candidates_; }
+  const GenomeSet& genomes() const { return genomes_; }
+
+  // Appends a candidate without scores; false if its genome is there already.
+  bool Add(int generation, Origin origin, std::array<int64_t, 2> parents, Genome genome);
+  void SetScore(int64_t id, int document, Score score);
+
+  // Perplexity on the fitness documents (infinite if a score is not finite); nullopt while one of
+  // them is missing.
+  std::optional<double> Fitness(int64_t id) const;
+  std::optional<double> HeldOut(int64_t id) const;
+  // Ids of the evaluated candidates, best first: by fitness, then by id.
+  std::vector<int64_t> Ranked() const;
+
+ private:
+  int fitness_, held_out_;
+  std::vector<Candidate> candidates_;
+  GenomeSet genomes_;
+};
+
+}  // namespace longrope
