@@ -76,17 +76,26 @@ Handle MemoryAccess() {
 struct Hdf5Writer::Impl {
   Image image;
   Handle access = MemoryAccess();
-  Handle links{H5Pcreate(H5P_LINK_CREATE), H5Pclose};
   Handle file = Create();
 
   Handle Create() {
     H5FD_file_image_callbacks_t callbacks = {ImageMalloc, ImageCopy, ImageRealloc, ImageFree,
                                              KeepUdata,   DropUdata, &image};
     Handle::Check(H5Pset_file_image_callbacks(access, &callbacks));
-    Handle::Check(H5Pset_create_intermediate_group(links, 1));
     Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose);
     Handle::Check(H5Pset_obj_track_times(creation, false));
     return Handle(H5Fcreate("longrope", H5F_ACC_EXCL, creation, access), H5Fclose);
+  }
+
+  // The library's own way of making parent groups would keep their times.
+  void MakeGroups(const std::string& path) {
+    Handle properties(H5Pcreate(H5P_GROUP_CREATE), H5Pclose);
+    Handle::Check(H5Pset_obj_track_times(properties, false));
+    for (size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
+      const std::string group = path.substr(0, at);
+      if (H5Lexists(file, group.c_str(), H5P_DEFAULT) > 0) continue;
+      Handle(H5Gcreate2(file, group.c_str(), H5P_DEFAULT, properties, H5P_DEFAULT), H5Gclose);
+    }
   }
 
   void Write(const std::string& path, hid_t type, const void* data, int64_t count, int64_t rows) {
@@ -100,8 +109,10 @@ struct Hdf5Writer::Impl {
       Handle::Check(H5Pset_chunk(properties, rank, dims));
       Handle::Check(H5Pset_fletcher32(properties));
     }
+    MakeGroups(path);
     Handle dataset(
-        H5Dcreate2(file, path.c_str(), type, space, links, properties, H5P_DEFAULT), H5Dclose);
+        H5Dcreate2(file, path.c_str(), type, space, H5P_DEFAULT, properties, H5P_DEFAULT),
+        H5Dclose);
     if (count > 0) Handle::Check(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data));
   }
 };

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# The tests from nothing, on Debian 12 (as root, or with sudo): installs packages, fetches books,
+# builds, passes. May be run again at any time. usage: bash tests/run.sh [SUITE]
+#   (none)   release build, every test but the slow ones
+#   slow     release build, the slow ones (minutes each)
+#   asan     address and undefined-behaviour sanitizers, every test but the slow ones
+#   tsan     thread sanitizer, every test but the slow ones
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cd "$here/.."
+
+suite=${1:-release}
+build=$suite
+select=(--label-exclude slow)
+packages=()
+case $suite in
+  release) ;;
+  slow) build=release; select=(--label-regex slow) ;;
+  asan) export UBSAN_OPTIONS=print_stacktrace=1 ;;
+  tsan)
+    packages=(clang-14 libomp-14-dev)
+    export TSAN_OPTIONS="ignore_noninstrumented_modules=1"
+    export OMP_TOOL_LIBRARIES=/usr/lib/llvm-14/lib/libarcher.so
+    ;;
+  *) echo "run.sh: no suite is named '$suite'; allowed: slow, asan, tsan, or none" >&2; exit 2 ;;
+esac
+
+bash configs/install.sh "${packages[@]}"
+echo "== books"
+bash data/fetch_books.sh
+bash configs/build.sh "$build"
+echo "== tests"
+ctest --test-dir ".build/$build" --output-on-failure --parallel "$(nproc)" "${select[@]}"
