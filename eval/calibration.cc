@@ -89,8 +89,8 @@ Calibration Calibrate(const Engine& engine, const ModelShape& shape) {
   constexpr int64_t kChunks = 8;
   const std::vector<int32_t> tokens(static_cast<size_t>(kChunks * chunk), 0);
   const RopeFactors plain{std::vector<float>(static_cast<size_t>(shape.head_dim / 2), 1.0f), 0, 1};
-  const RopeTable table = BuildRopeTable(plain, {shape.head_dim, 10000, 0}, kChunks * chunk,
-                                         engine.Threads());
+  const RopeTable table =
+      BuildRopeTable(plain, {shape.head_dim, 10000, 0}, kChunks * chunk, engine.Threads());
   const auto sequence = model->Open(tokens, table, KvScope::kOneLayer);
   std::vector<double> seconds;
   for (int64_t i = 0; i < kChunks; ++i) {
@@ -104,8 +104,7 @@ Calibration Calibrate(const Engine& engine, const ModelShape& shape) {
   const std::vector<int32_t> targets(nats.size(), 0);
   const auto rows = static_cast<double>(chunk);
   Calibration calibration;
-  calibration.head_row =
-      SecondsOf([&] { sequence->Score({0, chunk}, targets, nats); }) / rows;
+  calibration.head_row = SecondsOf([&] { sequence->Score({0, chunk}, targets, nats); }) / rows;
   // The first chunk also warms caches up: the slope is that of the second to the last.
   const double slope = (seconds.back() - seconds[1]) / (rows * rows * (kChunks - 2));
   calibration.layer_key = std::max(slope, 0.0);

@@ -3,13 +3,23 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace longrope {
 
 // Bad input or usage. what() is one line: where, what is wrong, what is allowed. Exit code 2.
 class InputError : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit InputError(std::string what) : std::runtime_error(OneLine(std::move(what))) {}
+
+ private:
+  // Names from hostile files may hold line feeds and a terminal's escapes.
+  static std::string OneLine(std::string text) {
+    for (char& c : text) {
+      if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = '?';
+    }
+    return text;
+  }
 };
 
 }  // namespace longrope

@@ -11,7 +11,9 @@ namespace {
 
 constexpr int64_t kBlocksPerThread = 4;  // of a chunk: enough to even out uneven blocks
 
-std::string Megabytes(int64_t bytes) { return std::to_string((bytes + 999'999) / 1'000'000) + " MB"; }
+std::string Megabytes(int64_t bytes) {
+  return std::to_string((bytes + 999'999) / 1'000'000) + " MB";
+}
 
 // A sequence on its way through the layers.
 class Walker {
@@ -76,9 +78,8 @@ class Walker {
 }  // namespace
 
 std::string MemoryAccount::Text() const {
-  return "weights " + Megabytes(weights) + ", rope table " + Megabytes(rope_table) +
-         ", sequence " + Megabytes(sequence) + ", tokens " + Megabytes(tokens) + ": " +
-         Megabytes(Total());
+  return "weights " + Megabytes(weights) + ", rope table " + Megabytes(rope_table) + ", sequence " +
+         Megabytes(sequence) + ", tokens " + Megabytes(tokens) + ": " + Megabytes(Total());
 }
 
 ForwardPlan PlanScope(const Engine& engine, const ForwardNeeds& needs, KvScope scope) {
@@ -88,8 +89,7 @@ ForwardPlan PlanScope(const Engine& engine, const ForwardNeeds& needs, KvScope s
   plan.account.weights = engine.WeightBytes(needs.shape, needs.stored);
   plan.account.rope_table = RopeTableBytes(needs.rope, needs.tokens);
   plan.account.sequence = engine.SequenceBytes(needs.shape, needs.tokens, scope);
-  plan.account.tokens =
-      needs.tokens * static_cast<int64_t>(2 * sizeof(int32_t) + sizeof(double));
+  plan.account.tokens = needs.tokens * static_cast<int64_t>(2 * sizeof(int32_t) + sizeof(double));
   return plan;
 }
 
@@ -105,9 +105,8 @@ ForwardPlan PlanForward(const Engine& engine, const ForwardNeeds& needs, int64_t
 
 std::optional<std::vector<double>> TokenNats(const Model& model, const ModelShape& shape,
                                              const ForwardPlan& plan,
-                                             std::span<const int32_t> tokens,
-                                             const RopeTable& rope, std::stop_token stop,
-                                             int64_t first_scored) {
+                                             std::span<const int32_t> tokens, const RopeTable& rope,
+                                             std::stop_token stop, int64_t first_scored) {
   if (tokens.size() < 2) throw std::invalid_argument("a document needs at least two tokens");
   const auto rows = static_cast<int64_t>(tokens.size()) - 1;
   std::vector<int32_t> targets(tokens.begin() + 1, tokens.end());

@@ -44,17 +44,16 @@ struct ForwardNeeds {
 // The account of a walk with this scope.
 ForwardPlan PlanScope(const Engine& engine, const ForwardNeeds& needs, KvScope scope);
 
-// Chunk by chunk if all layers' keys and values fit into `memory_bytes`, else layer by layer; throws
-// InputError with the account if that does not fit either.
+// Chunk by chunk if all layers' keys and values fit into `memory_bytes`, else layer by layer;
+// throws InputError with the account if that does not fit either.
 ForwardPlan PlanForward(const Engine& engine, const ForwardNeeds& needs, int64_t memory_bytes);
 
-// -ln p of tokens[1] ... tokens[T - 1], each given those before it, in nats; where `first_scored` > 1
-// the tokens before it are read but not scored (0 nats). nullopt if `stop` was requested before the
-// end. `tokens` has at least two elements.
+// -ln p of tokens[1] ... tokens[T - 1], each given those before it, in nats; where `first_scored` >
+// 1 the tokens before it are read but not scored (0 nats). nullopt if `stop` was requested before
+// the end. `tokens` has at least two elements.
 std::optional<std::vector<double>> TokenNats(const Model& model, const ModelShape& shape,
                                              const ForwardPlan& plan,
-                                             std::span<const int32_t> tokens,
-                                             const RopeTable& rope, std::stop_token stop,
-                                             int64_t first_scored = 1);
+                                             std::span<const int32_t> tokens, const RopeTable& rope,
+                                             std::stop_token stop, int64_t first_scored = 1);
 
 }  // namespace longrope

@@ -38,8 +38,7 @@ std::vector<double> NtkLambda(const RopeShape& shape, double ratio) {
   std::vector<double> lambda(static_cast<size_t>(shape.head_dim / 2));
   for (size_t i = 0; i < lambda.size(); ++i) {
     // A head of one pair has d - 2 = 0: that pair keeps its rotation.
-    lambda[i] =
-        i == 0 ? 1 : std::pow(ratio, 2 * static_cast<double>(i) / (shape.head_dim - 2));
+    lambda[i] = i == 0 ? 1 : std::pow(ratio, 2 * static_cast<double>(i) / (shape.head_dim - 2));
   }
   return lambda;
 }

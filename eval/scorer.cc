@@ -56,8 +56,9 @@ void ModelEvaluator::Run(std::span<const Task> tasks, const Done& done, std::sto
 }
 
 FingerprintParts ModelEvaluator::Fingerprint() const {
-  FingerprintParts parts = {
-      {"model", digest_}, {"engine", std::string(scorer_.engine().name())}};
+  FingerprintParts parts = {{"model", digest_},
+                            {"engine", std::string(scorer_.engine().name())},
+                            {"sliding window", std::to_string(scorer_.sliding_window())}};
   for (size_t i = 0; i < documents_.size(); ++i) {
     parts.emplace_back("document " + std::to_string(i),
                        documents_[i].title + " " + documents_[i].digest);

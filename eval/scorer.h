@@ -28,6 +28,7 @@ class Scorer {
 
   const Engine& engine() const { return engine_; }
   const ModelFolder& folder() const { return folder_; }
+  int64_t sliding_window() const { return shape_.sliding_window; }  // 0 where it is off
   // Throws InputError if documents of that many tokens do not fit into memory.
   ForwardPlan Plan(int64_t tokens) const;
   // nullopt if stopped. `tokens` has at least two elements.

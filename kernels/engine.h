@@ -32,7 +32,8 @@ inline constexpr int32_t kNotScored = -1;
 // Whose keys and values a Sequence keeps.
 enum class KvScope { kOneLayer, kAllLayers };
 
-// Hidden states and keys and values of one document under one rotation. One caller thread at a time.
+// Hidden states and keys and values of one document under one rotation. One caller thread at a
+// time.
 class Sequence {
  public:
   virtual ~Sequence() = default;

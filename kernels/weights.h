@@ -27,18 +27,18 @@ struct TensorView {
 
 // Matrices are [outputs, inputs]: y = W x.
 enum class WeightRole {
-  kEmbedding,   // [vocab, hidden]
-  kInputNorm,   // [1, hidden], before attention
-  kQuery,       // [heads * head_dim, hidden]
-  kKey,         // [kv_heads * head_dim, hidden]
-  kValue,       // [kv_heads * head_dim, hidden]
-  kOutput,      // [hidden, heads * head_dim]
-  kFfnNorm,     // [1, hidden], before the feed-forward half
-  kGate,        // [ffn, hidden]
-  kUp,          // [ffn, hidden]
-  kDown,        // [hidden, ffn]
-  kFinalNorm,   // [1, hidden]
-  kHead,        // [vocab, hidden]; the embedding's own view if they are tied
+  kEmbedding,  // [vocab, hidden]
+  kInputNorm,  // [1, hidden], before attention
+  kQuery,      // [heads * head_dim, hidden]
+  kKey,        // [kv_heads * head_dim, hidden]
+  kValue,      // [kv_heads * head_dim, hidden]
+  kOutput,     // [hidden, heads * head_dim]
+  kFfnNorm,    // [1, hidden], before the feed-forward half
+  kGate,       // [ffn, hidden]
+  kUp,         // [ffn, hidden]
+  kDown,       // [hidden, ffn]
+  kFinalNorm,  // [1, hidden]
+  kHead,       // [vocab, hidden]; the embedding's own view if they are tied
 };
 
 // Weights by role. Views stay valid as long as the source; thread-safe.

@@ -56,8 +56,8 @@ bool Evolution::DrawMutant(int generation, int child, const std::vector<int64_t>
   const int64_t parent = parents[rng.Below(static_cast<uint32_t>(parents.size()))];
   auto genome = Mutate(population->candidates()[static_cast<size_t>(parent)].genome, space_,
                        options_.mutation_rate, population->genomes(), rng);
-  return genome && population->Add(generation, Origin::kMutation, {parent, kNoParent},
-                                   std::move(*genome));
+  return genome &&
+         population->Add(generation, Origin::kMutation, {parent, kNoParent}, std::move(*genome));
 }
 
 bool Evolution::DrawCrossover(int generation, int child, const std::vector<int64_t>& parents,

@@ -42,8 +42,8 @@ class Evolution {
             uint64_t seed, std::string stage);
 
   // Appends generation 0 (the seeds, then mutants of them in turn) or the children of a later one
-  // (mutants, then crossovers, of the best evaluated candidates). Returns how many were added: fewer
-  // than asked for where the space is exhausted.
+  // (mutants, then crossovers, of the best evaluated candidates). Returns how many were added:
+  // fewer than asked for where the space is exhausted.
   int Draw(int generation, Population* population) const;
 
  private:

@@ -11,9 +11,9 @@ namespace longrope {
 
 // What the numbers mean is for SearchSpace to say.
 struct Genome {
-  std::vector<int32_t> steps;     // lambda of pair i is 1 + 0.01 * steps[i]; non-decreasing
-  int32_t start_index = 0;        // into the list of start-token values
-  int32_t attention_step = 0;     // m is 1 + 0.01 * attention_step; 0 where m is not searched
+  std::vector<int32_t> steps;  // lambda of pair i is 1 + 0.01 * steps[i]; non-decreasing
+  int32_t start_index = 0;     // into the list of start-token values
+  int32_t attention_step = 0;  // m is 1 + 0.01 * attention_step; 0 where m is not searched
 
   bool operator==(const Genome&) const = default;
 };

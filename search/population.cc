@@ -37,11 +37,14 @@ std::optional<double> PerplexityOf(const Scores& scores, size_t begin, size_t co
   return Perplexity(nats, tokens);
 }
 
-bool Population::Add(int generation, Origin origin, std::array<int64_t, 2> parents,
-                     Genome genome) {
+bool Population::Add(int generation, Origin origin, std::array<int64_t, 2> parents, Genome genome) {
   if (!genomes_.insert(genome).second) return false;
-  Candidate candidate{static_cast<int64_t>(candidates_.size()), generation, origin, parents,
-                      std::move(genome), Scores(static_cast<size_t>(fitness_ + held_out_))};
+  Candidate candidate{static_cast<int64_t>(candidates_.size()),
+                      generation,
+                      origin,
+                      parents,
+                      std::move(genome),
+                      Scores(static_cast<size_t>(fitness_ + held_out_))};
   candidates_.push_back(std::move(candidate));
   return true;
 }
@@ -56,8 +59,8 @@ std::optional<double> Population::Fitness(int64_t id) const {
 }
 
 std::optional<double> Population::HeldOut(int64_t id) const {
-  return PerplexityOf(candidates_.at(static_cast<size_t>(id)).scores,
-                      static_cast<size_t>(fitness_), static_cast<size_t>(held_out_));
+  return PerplexityOf(candidates_.at(static_cast<size_t>(id)).scores, static_cast<size_t>(fitness_),
+                      static_cast<size_t>(held_out_));
 }
 
 std::vector<int64_t> Population::Ranked() const {

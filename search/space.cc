@@ -20,9 +20,7 @@ int32_t NearestStep(double value, int32_t last) {
   return static_cast<int32_t>(std::clamp(step, 0.0, static_cast<double>(last)));
 }
 
-double ValueOf(int32_t step) {
-  return static_cast<double>(kStepsPerOne + step) / kStepsPerOne;
-}
+double ValueOf(int32_t step) { return static_cast<double>(kStepsPerOne + step) / kStepsPerOne; }
 
 }  // namespace
 

@@ -13,12 +13,12 @@ namespace longrope {
 inline constexpr double kGridStep = 0.01;  // of lambda and of a searched attention factor
 
 struct SpaceOptions {
-  int pairs = 0;                       // head_dim / 2
-  double bound = 1;                    // largest lambda; the grid ends at or below it
-  std::vector<int64_t> start_tokens;   // values of n-hat, increasing, at least one
-  bool search_attention = false;       // is m a gene?
-  double attention_factor = 1;         // m of every candidate, unless it is a gene
-  double attention_bound = 1;          // largest m, if it is a gene; the smallest is 1
+  int pairs = 0;                      // head_dim / 2
+  double bound = 1;                   // largest lambda; the grid ends at or below it
+  std::vector<int64_t> start_tokens;  // values of n-hat, increasing, at least one
+  bool search_attention = false;      // is m a gene?
+  double attention_factor = 1;        // m of every candidate, unless it is a gene
+  double attention_bound = 1;         // largest m, if it is a gene; the smallest is 1
 };
 
 // lambda_i in {1, 1.01, ..., bound}, non-decreasing in i; n-hat from a list; m fixed or on the same

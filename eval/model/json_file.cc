@@ -24,30 +24,31 @@ std::string Reason(const std::string& what) {
 
 Json ParseJson(std::string_view text, const std::string& name) {
   constexpr int kMaxDepth = 64;
+  // The library would take a NUL for the end and not look at what follows.
+  if (const size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    throw InputError(name + ": not valid JSON: NUL at byte " + std::to_string(nul));
+  }
   std::vector<std::set<std::string>> keys;  // of the objects that are open
-  std::string repeated;
-  bool too_deep = false;
+  // Throws where the fault stands: what follows may be long, and is not worth its memory.
   const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    too_deep = too_deep || depth > kMaxDepth;
+    if (depth > kMaxDepth) {
+      throw InputError(name + ": nested deeper than " + std::to_string(kMaxDepth) + " levels");
+    }
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
     if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key &&
-        !keys.back().insert(parsed.get<std::string>()).second) {
-      repeated = parsed.get<std::string>();
+    if (event == Json::parse_event_t::key) {
+      const auto& key = parsed.get_ref<const std::string&>();
+      if (!keys.back().insert(key).second) {
+        throw InputError(name + ": key '" + key + "' stands twice");
+      }
     }
-    return !too_deep;
+    return true;
   };
-  Json value;
   try {
-    value = Json::parse(text, watch);
+    return Json::parse(text, watch);
   } catch (const Json::exception& error) {
     throw InputError(name + ": not valid JSON: " + Reason(error.what()));
   }
-  if (too_deep) {
-    throw InputError(name + ": nested deeper than " + std::to_string(kMaxDepth) + " levels");
-  }
-  if (!repeated.empty()) throw InputError(name + ": key '" + repeated + "' stands twice");
-  return value;
 }
 
 JsonObject::JsonObject(Json value, std::string name)
@@ -100,8 +101,8 @@ std::optional<int64_t> JsonObject::Integer(const std::string& key, int64_t low,
   if (!number) return std::nullopt;
   if (*number != std::floor(*number) || *number < static_cast<double>(low) ||
       *number > static_cast<double>(high)) {
-    Refuse(key, Raw(key).dump() + "; allowed: whole numbers from " + std::to_string(low) +
-                    " to " + std::to_string(high));
+    Refuse(key, Raw(key).dump() + "; allowed: whole numbers from " + std::to_string(low) + " to " +
+                    std::to_string(high));
   }
   return static_cast<int64_t>(*number);
 }

@@ -1,5 +1,6 @@
 #include "eval/model/model_config.h"
 
+#include <cfloat>
 #include <cmath>
 
 #include "eval/errors.h"
@@ -26,6 +27,12 @@ std::string Family(const JsonObject& config) {
   return family;
 }
 
+void RefusePartialRotation(const JsonObject& block) {
+  if (block.Number("partial_rotary_factor").value_or(1) != 1) {
+    block.Refuse("partial_rotary_factor", "partial rotations are not supported");
+  }
+}
+
 void RefuseWhatIsNotComputed(const JsonObject& config) {
   const std::string activation = config.Text("hidden_act").value_or("silu");
   if (activation != "silu") {
@@ -34,8 +41,9 @@ void RefuseWhatIsNotComputed(const JsonObject& config) {
   for (const char* key : {"attention_bias", "mlp_bias"}) {
     if (config.Flag(key).value_or(false)) config.Refuse(key, "biases are not supported");
   }
-  if (config.Number("partial_rotary_factor").value_or(1) != 1) {
-    config.Refuse("partial_rotary_factor", "partial rotations are not supported");
+  RefusePartialRotation(config);
+  for (const char* key : {"rope_scaling", "rope_parameters"}) {
+    if (config.Has(key)) RefusePartialRotation(config.Object(key));
   }
 }
 
@@ -44,27 +52,31 @@ ModelShape Shape(const JsonObject& config, const ConfigOverrides& overrides) {
   shape.layers = Size(config, "num_hidden_layers");
   shape.hidden = Size(config, "hidden_size");
   shape.heads = Size(config, "num_attention_heads");
-  shape.kv_heads = config.Has("num_key_value_heads") ? Size(config, "num_key_value_heads")
-                                                     : shape.heads;
+  shape.kv_heads =
+      config.Has("num_key_value_heads") ? Size(config, "num_key_value_heads") : shape.heads;
   shape.ffn = Size(config, "intermediate_size");
   shape.vocab = Size(config, "vocab_size");
-  shape.norm_epsilon = static_cast<float>(config.Number("rms_norm_eps").value_or(1e-6));
+  const double epsilon = config.Number("rms_norm_eps").value_or(1e-6);
+  if (!(epsilon >= 0 && epsilon < 1)) config.Refuse("rms_norm_eps", "allowed: from 0 to below 1");
+  shape.norm_epsilon = static_cast<float>(epsilon);
   shape.sliding_window = config.Integer("sliding_window", 1, kMaxLength).value_or(0);
   if (shape.heads % shape.kv_heads != 0) {
     config.Refuse("num_key_value_heads", "does not divide num_attention_heads");
   }
+  int64_t head_dim = 0;
   if (overrides.head_dim) {
-    shape.head_dim = static_cast<int>(*overrides.head_dim);
+    head_dim = *overrides.head_dim;
   } else if (config.Has("head_dim")) {
-    shape.head_dim = Size(config, "head_dim");
+    head_dim = Size(config, "head_dim");
   } else if (shape.hidden % shape.heads == 0) {
-    shape.head_dim = shape.hidden / shape.heads;
+    head_dim = shape.hidden / shape.heads;
   } else {
     config.Refuse("head_dim", "missing, and num_attention_heads does not divide hidden_size");
   }
-  if (shape.head_dim % 2 != 0 || shape.head_dim > 4096) {
-    config.Refuse("head_dim", std::to_string(shape.head_dim) + "; allowed: even, up to 4096");
+  if (head_dim % 2 != 0 || head_dim < 2 || head_dim > 4096) {
+    config.Refuse("head_dim", std::to_string(head_dim) + "; allowed: even, up to 4096");
   }
+  shape.head_dim = static_cast<int>(head_dim);
   return shape;
 }
 
@@ -117,8 +129,10 @@ std::vector<float> Factors(const JsonObject& block, const std::string& key, int 
     block.Refuse(key, "has " + std::to_string(numbers->size()) + " elements, expected " +
                           std::to_string(head_dim / 2));
   }
-  for (double number : *numbers) {
-    if (!(number > 0)) block.Refuse(key, "factors must be above 0");
+  for (double number : *numbers) {  // not even in float32 may one be 0 or infinite
+    if (!(number >= FLT_MIN && number <= FLT_MAX)) {
+      block.Refuse(key, "factors must be above 0, and fit into float32");
+    }
   }
   return {numbers->begin(), numbers->end()};
 }
@@ -127,11 +141,12 @@ FactorSet OwnFactors(const JsonObject& config, const JsonObject& block, const Mo
   const int64_t original = model.OriginalLength();
   const int64_t longest =
       config.Integer("max_position_embeddings", 1, kMaxLength).value_or(original);
-  const double ratio = block.Number("factor").value_or(static_cast<double>(longest) /
-                                                       static_cast<double>(original));
-  const double attention = block.Number("attention_factor")
-                               .value_or(AttentionFactor(AttentionPolicy::kLongrope, ratio,
-                                                         original));
+  const double ratio =
+      block.Number("factor").value_or(static_cast<double>(longest) / static_cast<double>(original));
+  const double attention =
+      block.Number("attention_factor")
+          .value_or(AttentionFactor(AttentionPolicy::kLongrope, ratio, original));
+  if (!(attention > 0 && attention < 1e6)) block.Refuse("attention_factor", "must be above 0");
   const int d = model.shape.head_dim;
   return {{{original, {Factors(block, "short_factor", d), 0, attention}},
            {std::max(longest, original), {Factors(block, "long_factor", d), 0, attention}}}};
@@ -141,16 +156,16 @@ FactorSet OwnFactors(const JsonObject& config, const JsonObject& block, const Mo
 
 int64_t ModelConfig::OriginalLength() const {
   if (!original_length) {
-    throw InputError("the model's original length is not in its config (sliding_window does not "
-                     "tell it); set model.original_length in the job, or --original");
+    throw InputError(
+        "the model's original length is not in its config (sliding_window does not "
+        "tell it); set model.original_length in the job, or --original");
   }
   return *original_length;
 }
 
 RopeShape ModelConfig::Rope() const { return {shape.head_dim, rope_base, OriginalLength()}; }
 
-ModelConfig ReadModelConfig(const std::filesystem::path& folder,
-                            const ConfigOverrides& overrides) {
+ModelConfig ReadModelConfig(const std::filesystem::path& folder, const ConfigOverrides& overrides) {
   const JsonObject config = ReadJsonObject(folder / "config.json");
   ModelConfig model;
   model.family = Family(config);
@@ -164,15 +179,15 @@ ModelConfig ReadModelConfig(const std::filesystem::path& folder,
                                        : DType::kF32;
   const std::optional<JsonObject> block = RopeBlock(config);
   model.rope_base = overrides.rope_base.value_or(Base(config));
-  model.original_length = overrides.original_length
-                              ? overrides.original_length
-                              : OriginalLength(config, model.family, block);
+  model.original_length = overrides.original_length ? overrides.original_length
+                                                    : OriginalLength(config, model.family, block);
   const std::string type = ScalingType(block);
   if (type == "longrope") {
     model.own_factors = OwnFactors(config, *block, model);
   } else if (type != "default") {
-    block->Refuse("rope_type", "scaling '" + type + "' is not supported; allowed: default, "
-                               "longrope (as this program writes it)");
+    block->Refuse("rope_type", "scaling '" + type +
+                                   "' is not supported; allowed: default, "
+                                   "longrope (as this program writes it)");
   }
   return model;
 }

@@ -50,8 +50,9 @@ ModelFolder::ModelFolder(const std::filesystem::path& folder, const ConfigOverri
   } else if (std::filesystem::exists(index)) {
     for (const std::string& shard : Shards(index)) OpenFile(folder / shard);
   } else {
-    throw InputError(folder.string() + ": holds neither model.safetensors nor "
-                                       "model.safetensors.index.json");
+    throw InputError(folder.string() +
+                     ": holds neither model.safetensors nor "
+                     "model.safetensors.index.json");
   }
   CheckShapes();
 }
@@ -148,8 +149,8 @@ std::string ModelFolder::Digest() const {
   const ModelShape& s = config_.shape;
   Sha256 hash;
   for (int64_t number : {int64_t{s.layers}, int64_t{s.hidden}, int64_t{s.heads},
-                         int64_t{s.kv_heads}, int64_t{s.head_dim}, int64_t{s.ffn},
-                         int64_t{s.vocab}, s.sliding_window, int64_t{config_.tied_head}}) {
+                         int64_t{s.kv_heads}, int64_t{s.head_dim}, int64_t{s.ffn}, int64_t{s.vocab},
+                         s.sliding_window, int64_t{config_.tied_head}}) {
     hash.Add(std::to_string(number) + ",");
   }
   hash.Add(Json(s.norm_epsilon).dump() + "," + Json(config_.rope_base).dump());

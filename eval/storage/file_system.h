@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <string>
 
@@ -24,5 +25,13 @@ class FileSystem {
   // The one that calls the system.
   static FileSystem& Real();
 };
+
+// A system call again and again while a signal interrupts it.
+template <class Call>
+auto RetryInterrupted(const Call& call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
 
 }  // namespace longrope

@@ -14,14 +14,6 @@ namespace longrope {
 namespace fs = std::filesystem;
 namespace {
 
-// A system call again and again while a signal interrupts it.
-template <class Call>
-auto Retry(const Call& call) {
-  auto result = call();
-  while (result < 0 && errno == EINTR) result = call();
-  return result;
-}
-
 fs::path FolderOf(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
@@ -30,7 +22,7 @@ fs::path FolderOf(const fs::path& path) {
 class ReadHandle {
  public:
   explicit ReadHandle(const fs::path& path)
-      : file_(Retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); })) {
+      : file_(RetryInterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); })) {
     if (file_ < 0) ThrowFileError(path, "cannot be opened");
     struct stat status {};
     if (::fstat(file_, &status) != 0 || !S_ISREG(status.st_mode)) {
@@ -56,7 +48,7 @@ class Temporary {
   Temporary(FileSystem& files, const fs::path& target)
       : files_(files), path_(target.string() + ".tmp." + std::to_string(::getpid())) {
     files_.Unlink(path_);  // what a crashed process of the same number may have left
-    file_ = Retry([&] { return files_.Open(path_, O_WRONLY | O_CREAT | O_EXCL, 0666); });
+    file_ = RetryInterrupted([&] { return files_.Open(path_, O_WRONLY | O_CREAT | O_EXCL, 0666); });
     if (file_ < 0) ThrowFileError(target, "cannot be written");
   }
   Temporary(const Temporary&) = delete;
@@ -69,11 +61,11 @@ class Temporary {
   bool Fill(std::string_view bytes) {
     while (!bytes.empty()) {
       const ssize_t written =
-          Retry([&] { return files_.Write(file_, bytes.data(), bytes.size()); });
+          RetryInterrupted([&] { return files_.Write(file_, bytes.data(), bytes.size()); });
       if (written < 0) return false;
       bytes.remove_prefix(static_cast<size_t>(written));
     }
-    return Retry([&] { return files_.Sync(file_); }) == 0 && Close();
+    return RetryInterrupted([&] { return files_.Sync(file_); }) == 0 && Close();
   }
   bool MoveTo(const fs::path& target) {
     if (files_.Rename(path_, target.string()) != 0) return false;
@@ -90,9 +82,10 @@ class Temporary {
 };
 
 void SyncFolder(FileSystem& files, const fs::path& folder) {
-  const int file = Retry([&] { return files.Open(folder.string(), O_RDONLY | O_DIRECTORY, 0); });
+  const int file =
+      RetryInterrupted([&] { return files.Open(folder.string(), O_RDONLY | O_DIRECTORY, 0); });
   if (file < 0) ThrowFileError(folder, "cannot be opened");
-  const bool synced = Retry([&] { return files.Sync(file); }) == 0;
+  const bool synced = RetryInterrupted([&] { return files.Sync(file); }) == 0;
   const int reason = errno;
   files.Close(file);
   errno = reason;
@@ -109,7 +102,8 @@ void ThrowFileError(const fs::path& path, const std::string& what) {
 void ReplaceFile(FileSystem& files, const fs::path& path, std::string_view bytes) {
   {
     Temporary temporary(files, path);
-    if (!temporary.Fill(bytes) || !temporary.MoveTo(path)) ThrowFileError(path, "cannot be written");
+    if (!temporary.Fill(bytes) || !temporary.MoveTo(path))
+      ThrowFileError(path, "cannot be written");
   }
   SyncFolder(files, FolderOf(path));
 }
@@ -136,7 +130,7 @@ std::string ReadFile(const fs::path& path, int64_t max_bytes) {
   std::string bytes(handle.size(), '\0');
   size_t filled = 0;
   while (filled < bytes.size()) {
-    const ssize_t got = Retry(
+    const ssize_t got = RetryInterrupted(
         [&] { return ::read(handle.file(), bytes.data() + filled, bytes.size() - filled); });
     if (got < 0) ThrowFileError(path, "cannot be read");
     if (got == 0) throw FileError(path.string() + ": became shorter while it was read");

@@ -2,6 +2,7 @@
 
 #include <hdf5.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
@@ -12,7 +13,7 @@
 namespace longrope {
 namespace {
 
-constexpr size_t kGrowth = 1 << 16;            // bytes by which the image in memory grows
+constexpr size_t kGrowth = 1 << 16;                 // bytes by which the image in memory grows
 constexpr hsize_t kMaxElements = hsize_t{1} << 32;  // of a dataset that is read
 
 // A handle of HDF5 with the call that closes it.
@@ -36,6 +37,13 @@ class Handle {
   hid_t id_;
   herr_t (*close_)(hid_t);
 };
+
+// A name that no other open file has: HDF5 takes files in memory for one and the same by their
+// names, and would read the bytes of the one that was opened first. The name is not stored.
+std::string UniqueName() {
+  static std::atomic<int64_t> last = 0;
+  return "longrope " + std::to_string(++last);
+}
 
 void SilenceErrorStack() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
 
@@ -84,7 +92,7 @@ struct Hdf5Writer::Impl {
     Handle::Check(H5Pset_file_image_callbacks(access, &callbacks));
     Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose);
     Handle::Check(H5Pset_obj_track_times(creation, false));
-    return Handle(H5Fcreate("longrope", H5F_ACC_EXCL, creation, access), H5Fclose);
+    return Handle(H5Fcreate(UniqueName().c_str(), H5F_ACC_EXCL, creation, access), H5Fclose);
   }
 
   // The library's own way of making parent groups would keep their times.
@@ -151,7 +159,7 @@ struct Hdf5Reader::Impl {
   Handle Open() {
     Handle access = MemoryAccess();
     const herr_t set = H5Pset_file_image(access, bytes.data(), bytes.size());
-    const hid_t id = set < 0 ? -1 : H5Fopen("longrope", H5F_ACC_RDONLY, access);
+    const hid_t id = set < 0 ? -1 : H5Fopen(UniqueName().c_str(), H5F_ACC_RDONLY, access);
     if (id < 0) throw InputError(name + ": is not an HDF5 file");
     return Handle(id, H5Fclose);
   }

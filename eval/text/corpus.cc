@@ -78,13 +78,10 @@ std::string CountsByLength(const std::vector<int64_t>& lengths, int64_t wanted) 
     return std::ranges::count_if(lengths, [&](int64_t length) { return length >= tokens; });
   };
   std::string text;
-  for (int64_t tokens = 1024; tokens <= std::max<int64_t>(wanted, 1024); tokens *= 2) {
-    const auto count = at_least(tokens);
-    text += (text.empty() ? "" : ", ") + std::to_string(count) + " of at least " +
-            std::to_string(tokens);
-    if (count == 0) break;
+  for (int64_t tokens = 1024; tokens < wanted; tokens *= 2) {
+    text += std::to_string(at_least(tokens)) + " of at least " + std::to_string(tokens) + ", ";
   }
-  return text;
+  return text + std::to_string(at_least(wanted)) + " of at least " + std::to_string(wanted);
 }
 
 // Gathers documents from books that come one by one.
@@ -104,8 +101,7 @@ class Drawer {
       return;
     }
     const size_t skip = joined_.empty() ? 0 : prefix_.size();
-    joined_.insert(joined_.end(), tokens.begin() + static_cast<std::ptrdiff_t>(skip),
-                   tokens.end());
+    joined_.insert(joined_.end(), tokens.begin() + static_cast<std::ptrdiff_t>(skip), tokens.end());
     joined_title_ += (joined_title_.empty() ? "" : " + ") + title;
     if (static_cast<int64_t>(joined_.size()) < options_.length) return;
     Emit(joined_title_, std::exchange(joined_, {}));
@@ -119,8 +115,9 @@ class Drawer {
                        std::to_string(options_.length) + " tokens can be drawn from " +
                        std::to_string(books) + " books (" +
                        CountsByLength(lengths_, options_.length) + " tokens)" +
-                       (options_.join ? "" : "; give longer books, ask for fewer documents, or "
-                                             "set data.join: true"));
+                       (options_.join ? ""
+                                      : "; give longer books, ask for fewer documents, or "
+                                        "set data.join: true"));
     }
     return std::move(documents_);
   }

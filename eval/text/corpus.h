@@ -19,8 +19,8 @@ struct CorpusOptions {
   std::string text_field = "text";
 };
 
-// Texts by index, read when asked for. CRLF is folded to LF, as PG-19's readers do; anything that is
-// not UTF-8 is refused with file and offset.
+// Texts by index, read when asked for. CRLF is folded to LF, as PG-19's readers do; anything that
+// is not UTF-8 is refused with file and offset.
 class Corpus {
  public:
   virtual ~Corpus() = default;
@@ -54,9 +54,9 @@ struct DrawOptions {
 };
 
 // The first `count` books of a random order that are long enough, or documents joined from them;
-// no book serves two documents. order(n) gives the random order of n books, a permutation of [0, n).
-// Books are tokenized in that order, and only as many as are needed.
-// Throws InputError with the counts by length if there are too few.
+// no book serves two documents. order(n) gives the random order of n books, a permutation of [0,
+// n). Books are tokenized in that order, and only as many as are needed. Throws InputError with the
+// counts by length if there are too few.
 std::vector<Document> DrawDocuments(const Corpus& corpus, const Tokenizer& tokenizer,
                                     const DrawOptions& options,
                                     const std::function<std::vector<size_t>(size_t)>& order);

@@ -31,8 +31,9 @@ class SentencePieceTokenizer final : public Tokenizer {
     }
     if (add_bos) {
       if (processor_.bos_id() < 0) {
-        throw InputError(path.string() + ": has no BOS piece; set add_bos_token to false in "
-                                         "tokenizer_config.json");
+        throw InputError(path.string() +
+                         ": has no BOS piece; set add_bos_token to false in "
+                         "tokenizer_config.json");
       }
       prefix_.push_back(processor_.bos_id());
     }

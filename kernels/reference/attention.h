@@ -57,9 +57,9 @@ void AttendHead(const ModelShape& shape, int64_t begin, const T* query, const T*
   for (int64_t tile = oldest / kKeyTile * kKeyTile; tile < end; tile += kKeyTile) {
     const int64_t keys_here = end - tile < kKeyTile ? end - tile : kKeyTile;
     View<T> scores(scratch.scores, kBlockRows, keys_here, Eigen::OuterStride<>(kKeyTile));
-    scores.noalias() = ConstView<T>(query, kBlockRows, d, q_stride) *
-                       ConstView<T>(keys + tile * kv_stride.outer(), keys_here, d, kv_stride)
-                           .transpose();
+    scores.noalias() =
+        ConstView<T>(query, kBlockRows, d, q_stride) *
+        ConstView<T>(keys + tile * kv_stride.outer(), keys_here, d, kv_stride).transpose();
     for (int64_t row = 0; row < kBlockRows; ++row) {
       const int64_t position = begin + row;
       int64_t last = position + 1 - tile;

@@ -27,8 +27,7 @@ void Extend(const ModelShape& shape, const LayerWeights<T>& weights, Rotation ro
 template <class T>
 void FeedForward(const ModelShape& shape, const LayerWeights<T>& weights, T* hidden,
                  const Scratch<T>& scratch) {
-  Normalise(hidden, weights.ffn_norm, kBlockRows, shape.hidden, shape.norm_epsilon,
-            scratch.normed);
+  Normalise(hidden, weights.ffn_norm, kBlockRows, shape.hidden, shape.norm_epsilon, scratch.normed);
   Project(scratch.normed, weights.gate, kBlockRows, shape.hidden, shape.ffn, scratch.gate);
   Project(scratch.normed, weights.up, kBlockRows, shape.hidden, shape.ffn, scratch.up);
   for (int64_t i = 0; i < kBlockRows * shape.ffn; ++i) {
@@ -65,9 +64,8 @@ struct LogSumExp {
     for (int64_t i = 0; i < count; ++i) highest = logits[i] > highest ? logits[i] : highest;
     total *= Exp(maximum - static_cast<double>(highest));
     maximum = highest;
-    total += SumOf<double>(count, [&](int64_t i) {
-      return static_cast<double>(Exp(logits[i] - highest));
-    });
+    total += SumOf<double>(
+        count, [&](int64_t i) { return static_cast<double>(Exp(logits[i] - highest)); });
   }
 };
 
@@ -91,8 +89,7 @@ void Score(const ModelShape& shape, const T* final_norm, const T* head, const T*
     }
   }
   for (int64_t row = 0; row < rows; ++row) {
-    nats[row] =
-        targets[row] < 0 ? 0 : Log(sums[row].total) + sums[row].maximum - target_logit[row];
+    nats[row] = targets[row] < 0 ? 0 : Log(sums[row].total) + sums[row].maximum - target_logit[row];
   }
 }
 

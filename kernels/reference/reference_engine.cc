@@ -51,8 +51,8 @@ class ReferenceEngine final : public Engine {
   int64_t WeightBytes(const ModelShape& s, DType stored) const override {
     if (sizeof(T) == 4 && stored == DType::kF32) return 0;
     const int64_t query = int64_t{s.heads} * s.head_dim, kv = int64_t{s.kv_heads} * s.head_dim;
-    const int64_t layer = 2 * s.hidden + 2 * query * s.hidden + 2 * kv * s.hidden +
-                          3 * int64_t{s.ffn} * s.hidden;
+    const int64_t layer =
+        2 * s.hidden + 2 * query * s.hidden + 2 * kv * s.hidden + 3 * int64_t{s.ffn} * s.hidden;
     return static_cast<int64_t>(sizeof(T)) *
            (s.layers * layer + s.hidden + int64_t{s.vocab} * s.hidden);
   }

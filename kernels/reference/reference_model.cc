@@ -38,8 +38,8 @@ constexpr int kLayerRoles = 9;
 
 // Widths of the arrays of Scratch, in its order.
 std::vector<int64_t> ScratchWidths(const ModelShape& s) {
-  return {s.hidden, QueryWidth(s), QueryWidth(s), s.ffn,
-          s.ffn,    std::max(kKeyTile, kVocabTile), s.head_dim};
+  return {s.hidden,  QueryWidth(s), QueryWidth(s), s.ffn, s.ffn, std::max(kKeyTile, kVocabTile),
+          s.head_dim};
 }
 
 }  // namespace
@@ -55,8 +55,8 @@ BoundMatrix<T>::BoundMatrix(TensorView view, int64_t rows, int64_t cols, const c
                             int threads) {
   if (view.rows != rows || view.cols != cols || view.data == nullptr) {
     throw std::invalid_argument(std::string(role) + " is [" + std::to_string(view.rows) + ", " +
-                                std::to_string(view.cols) + "], expected [" +
-                                std::to_string(rows) + ", " + std::to_string(cols) + "]");
+                                std::to_string(view.cols) + "], expected [" + std::to_string(rows) +
+                                ", " + std::to_string(cols) + "]");
   }
   const bool aligned = reinterpret_cast<uintptr_t>(view.data) % alignof(T) == 0;
   if (std::is_same_v<T, float> && view.dtype == DType::kF32 && aligned) {
@@ -86,8 +86,8 @@ ReferenceModel<T>::ReferenceModel(const ModelShape& shape, const WeightSource& w
   }
   final_norm_ = BoundMatrix<T>(weights.Get(WeightRole::kFinalNorm, 0), 1, shape.hidden,
                                "final norm", threads);
-  head_ = BoundMatrix<T>(weights.Get(WeightRole::kHead, 0), shape.vocab, shape.hidden, "head",
-                         threads);
+  head_ =
+      BoundMatrix<T>(weights.Get(WeightRole::kHead, 0), shape.vocab, shape.hidden, "head", threads);
 }
 
 template <class T>

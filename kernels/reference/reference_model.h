@@ -48,7 +48,7 @@ class ReferenceModel final : public Model {
   ModelShape shape_;
   const BlockKernels<T>& kernels_;
   int threads_;
-  TensorView embedding_;  // rows are converted as they are read
+  TensorView embedding_;                // rows are converted as they are read
   std::vector<BoundMatrix<T>> layers_;  // kLayerRoles a layer, in their order
   BoundMatrix<T> final_norm_, head_;
 };

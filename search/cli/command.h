@@ -13,8 +13,8 @@ inline constexpr int kExitInternal = 1;  // a fault of the program
 inline constexpr int kExitInput = 2;     // bad input or usage
 inline constexpr int kExitStopped = 75;  // stopped by a signal; `resume` goes on
 
-// The work of the subcommand that was chosen; returns an exit code, throws InputError for bad input.
-// `stop` is requested by SIGTERM, SIGINT and SIGUSR1.
+// The work of the subcommand that was chosen; returns an exit code, throws InputError for bad
+// input. `stop` is requested by SIGTERM, SIGINT and SIGUSR1.
 using Action = std::function<int(std::stop_token stop)>;
 
 // Each adds its subcommand, which sets *action when it is parsed.

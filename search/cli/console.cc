@@ -3,6 +3,7 @@
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,12 +11,13 @@
 #include <cstdio>
 
 #include "eval/errors.h"
+#include "search/cli/duration.h"
 
 namespace longrope {
 namespace {
 
 constexpr auto kQuiet = std::chrono::seconds(10);  // between progress lines of a log
-constexpr int kBarWidth = 24;                      // characters
+constexpr int kBarWidth = 24, kShortestBar = 5;    // characters
 
 std::shared_ptr<spdlog::logger> MakeLogger() {
   auto sink = std::make_shared<spdlog::sinks::stderr_sink_st>();
@@ -25,21 +27,24 @@ std::shared_ptr<spdlog::logger> MakeLogger() {
   return logger;
 }
 
-std::string Duration(double seconds) {
-  char text[64];
-  const auto whole = static_cast<long long>(std::llround(seconds));
-  if (whole >= 3600) {
-    std::snprintf(text, sizeof text, "%lld h %02lld min", whole / 3600, whole / 60 % 60);
-  } else {
-    std::snprintf(text, sizeof text, "%lld:%02lld min", whole / 60, whole % 60);
-  }
-  return text;
+// Of the terminal behind stderr, in characters.
+int TerminalColumns() {
+  winsize size{};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-std::string Bar(double share) {
-  const int filled = std::clamp(static_cast<int>(share * kBarWidth), 0, kBarWidth);
-  return "[" + std::string(static_cast<size_t>(filled), '#') +
-         std::string(static_cast<size_t>(kBarWidth - filled), '.') + "]";
+// A bar before the text where the line has room for one; never as wide as the terminal, since a
+// line that wraps cannot be drawn over.
+std::string BarLine(double share, std::string text, int columns) {
+  const int room = columns - 1;
+  const int width = std::min(kBarWidth, room - static_cast<int>(text.size()) - 3);
+  if (width >= kShortestBar) {
+    const int filled = std::clamp(static_cast<int>(share * width), 0, width);
+    text = "[" + std::string(static_cast<size_t>(filled), '#') +
+           std::string(static_cast<size_t>(width - filled), '.') + "] " + text;
+  }
+  if (static_cast<int>(text.size()) > room) text.resize(static_cast<size_t>(std::max(room, 0)));
+  return text;
 }
 
 }  // namespace
@@ -72,15 +77,13 @@ std::string Console::Line(const Progress& progress) const {
   const auto done_here = static_cast<double>(progress.scores - scores_before_);
   const double rate = elapsed > 0 ? done_here / elapsed : 0;  // scores a second
   const auto left = static_cast<double>(progress.planned_scores - progress.scores);
+  char best[32] = "-";  // nothing is evaluated yet
+  if (std::isfinite(progress.best)) std::snprintf(best, sizeof best, "%.4f", progress.best);
   char text[240];
-  std::snprintf(text, sizeof text,
-                "%s: %lld/%lld evaluations, %lld/%lld scores, best perplexity %.4f, "
-                "%.2f scores/s, %s left",
+  std::snprintf(text, sizeof text, "%s %lld/%lld evaluations, best %s, %.3g scores/s, %s left",
                 progress.stage.c_str(), static_cast<long long>(progress.evaluations),
-                static_cast<long long>(progress.planned_evaluations),
-                static_cast<long long>(progress.scores),
-                static_cast<long long>(progress.planned_scores), progress.best, rate,
-                Duration(rate > 0 ? left / rate : 0).c_str());
+                static_cast<long long>(progress.planned_evaluations), best, rate,
+                DurationText(rate > 0 ? left / rate : INFINITY).c_str());
   return text;
 }
 
@@ -95,7 +98,7 @@ void Console::OnProgress(const Progress& progress) {
   if (terminal_) {
     const double share =
         static_cast<double>(progress.scores) / static_cast<double>(progress.planned_scores);
-    std::fprintf(stderr, "\r\033[K%s %s", Bar(share).c_str(), Line(progress).c_str());
+    std::fprintf(stderr, "\r\033[K%s", BarLine(share, Line(progress), TerminalColumns()).c_str());
     bar_shown_ = true;
   } else if (now - said_ >= kQuiet) {
     said_ = now;

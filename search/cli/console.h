@@ -40,8 +40,8 @@ class Console final : public RunObserver {
   bool terminal_;
   bool bar_shown_ = false;
   Clock::time_point began_ = Clock::now(), said_ = Clock::now();
-  std::string stage_;             // whose scores are counted
-  int64_t scores_before_ = 0;     // that were there when this process began the stage
+  std::string stage_;          // whose scores are counted
+  int64_t scores_before_ = 0;  // that were there when this process began the stage
 };
 
 }  // namespace longrope

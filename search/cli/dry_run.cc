@@ -1,6 +1,5 @@
 #include "search/cli/dry_run.h"
 
-#include <cstdio>
 #include <filesystem>
 #include <iostream>
 
@@ -9,24 +8,13 @@
 #include "eval/forward.h"
 #include "eval/scorer.h"
 #include "search/cli/command.h"
+#include "search/cli/duration.h"
 #include "search/job/job_file.h"
 #include "search/job/model_stages.h"
 #include "search/job/stage_plan.h"
 
 namespace longrope {
 namespace {
-
-std::string Duration(double seconds) {
-  char text[32];
-  if (seconds < 600) {
-    std::snprintf(text, sizeof text, "%.3g s", seconds);
-  } else if (seconds < 2 * 86400) {
-    std::snprintf(text, sizeof text, "%.1f h", seconds / 3600);
-  } else {
-    std::snprintf(text, sizeof text, "%.1f days", seconds / 86400);
-  }
-  return text;
-}
 
 void PrintStage(const Job& job, const StagePlan& plan, const ModelConfig& config,
                 const Engine& engine, const Calibration& calibration) {
@@ -41,13 +29,13 @@ void PrintStage(const Job& job, const StagePlan& plan, const ModelConfig& config
   std::cout << "stage " << options.name << ": " << plan.ratio << " times the original length, "
             << "lambda up to " << plan.space.Decode(plan.space.Largest()).lambda.back() << "\n"
             << "  evaluations: " << plan.Evaluations() << "\n"
-            << "  scores: " << plan.PlannedScores()
-            << " (evaluations on " << options.documents << " documents; baselines and the winner on "
-            << options.held_out << " held-out ones too)\n"
+            << "  scores: " << plan.PlannedScores() << " (evaluations on " << options.documents
+            << " documents; baselines and the winner on " << options.held_out
+            << " held-out ones too)\n"
             << "  memory: " << forward.account.Text() << ", "
             << (forward.scope == KvScope::kAllLayers ? "chunk by chunk" : "layer by layer") << "\n"
-            << "  time: about " << Duration(one) << " a score, "
-            << Duration(one * static_cast<double>(plan.PlannedScores())) << " in all\n";
+            << "  time: about " << DurationText(one) << " a score, "
+            << DurationText(one * static_cast<double>(plan.PlannedScores())) << " in all\n";
 }
 
 // Texts are checked where they and the tokenizer are at hand.
@@ -75,8 +63,9 @@ int DryRun(const Job& job) {
   const ModelConfig config = ReadModelConfig(job.model.path, OverridesOf(job.model));
   std::vector<StagePlan> plans;
   for (const StageOptions& options : job.stages) plans.push_back(PlanStage(options, config.Rope()));
-  std::cout << "# the resolved job\n" << JobText(job) << "\n# what it will take, with engine "
-            << engine->name() << " on " << engine->Threads() << " threads\n";
+  std::cout << "# the resolved job\n"
+            << JobText(job) << "\n# what it will take, with engine " << engine->name() << " on "
+            << engine->Threads() << " threads\n";
   const Calibration calibration = Calibrate(*engine, config.shape);
   for (const StagePlan& plan : plans) PrintStage(job, plan, config, *engine, calibration);
   PrintTexts(job, config);

@@ -34,8 +34,8 @@ struct Text {
 std::vector<Text> ReadTexts(const Arguments& arguments, const Tokenizer& tokenizer) {
   std::vector<Text> texts;
   for (const std::string& path : arguments.texts) {
-    texts.push_back({std::filesystem::path(path).stem().string(), path,
-                     tokenizer.Encode(ReadText(path))});
+    texts.push_back(
+        {std::filesystem::path(path).stem().string(), path, tokenizer.Encode(ReadText(path))});
     const auto tokens = static_cast<int64_t>(texts.back().tokens.size());
     for (int64_t length : arguments.lengths) {
       if (length <= tokens) continue;
@@ -53,8 +53,9 @@ class Rotations {
       : arguments_(arguments), config_(config) {
     if (!arguments.factors.empty()) {
       const FactorFile file = ReadFactorFile(arguments.factors);
-      CheckFactorsFit(file, arguments.factors,
-                      {config.shape.head_dim, config.rope_base, config.original_length.value_or(0)});
+      CheckFactorsFit(
+          file, arguments.factors,
+          {config.shape.head_dim, config.rope_base, config.original_length.value_or(0)});
       set_ = file.Set();
     } else if (arguments.method.empty()) {
       set_ = config.own_factors;
@@ -159,11 +160,10 @@ void AddEval(CLI::App& app, Action* action) {
   CLI::App* command =
       app.add_subcommand("eval", "Perplexity of the first N tokens of texts, in one pass each");
   AddModelArguments(*command, &arguments->model);
-  CLI::Option* factors = command->add_option("--factors", arguments->factors,
-                                             "Factor file: JSON of a search, or CSV");
+  CLI::Option* factors =
+      command->add_option("--factors", arguments->factors, "Factor file: JSON of a search, or CSV");
   CLI::Option* method =
-      command
-          ->add_option("--method", arguments->method, "none, pi, ntk, dynamic-ntk or yarn")
+      command->add_option("--method", arguments->method, "none, pi, ntk, dynamic-ntk or yarn")
           ->excludes(factors);
   command
       ->add_option("--target", arguments->target,

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "eval/errors.h"
+#include "eval/model/model_config.h"
 #include "search/cli/command.h"
 #include "search/cli/console.h"
 #include "search/factors/hugging_face.h"
@@ -66,10 +67,14 @@ void WarnOfWhatIsLost(const FactorFile& file, const Arguments& arguments) {
   }
 }
 
-std::string FamilyOf(const std::string& model) {
-  return model.empty() ? "" : ReadJsonObject(fs::path(model) / "config.json")
-                                  .Text("model_type")
-                                  .value_or("");
+// The family of the model that the factors are for, "" if that is unknown. Throws InputError if
+// they were made for another head size, base or original length.
+std::string FamilyOf(const Source& source) {
+  if (source.model.empty()) return "";
+  const ModelConfig config = ReadModelConfig(source.model, {});
+  CheckFactorsFit(source.file, source.path.string(),
+                  {config.shape.head_dim, config.rope_base, config.original_length.value_or(0)});
+  return config.family;
 }
 
 int Run(const Arguments& arguments) {
@@ -84,7 +89,7 @@ int Run(const Arguments& arguments) {
     const auto fragment = HuggingFaceFragment(
         source.file, source.path.string(),
         arguments.short_factors == "ones" ? ShortFactors::kOnes : ShortFactors::kSame,
-        FamilyOf(source.model));
+        FamilyOf(source));
     if (arguments.to == "hf-config") {
       ReplaceFile(files, arguments.out, fragment.dump(2) + "\n");
     } else if (source.model.empty()) {

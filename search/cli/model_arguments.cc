@@ -29,8 +29,7 @@ int64_t BackendArguments::MemoryBytes() const {
 
 void AddBackendArguments(CLI::App& command, BackendArguments* arguments) {
   command.add_option("--backend", arguments->options.name, "Engine: auto, reference");
-  command
-      .add_option("--threads", arguments->options.threads, "0: all that the machine offers")
+  command.add_option("--threads", arguments->options.threads, "0: all that the machine offers")
       ->check(CLI::Range(0, 1024));
   command
       .add_option("--memory-gb", arguments->memory_gb,

@@ -11,10 +11,10 @@
 namespace longrope {
 
 struct ModelArguments {
-  std::string path;          // --model
-  int64_t original = 0;      // --original; 0: as the config says
-  double rope_base = 0;      // --rope-base; 0: as the config says
-  int64_t head_dim = 0;      // --head-dim; 0: as the config says
+  std::string path;      // --model
+  int64_t original = 0;  // --original; 0: as the config says
+  double rope_base = 0;  // --rope-base; 0: as the config says
+  int64_t head_dim = 0;  // --head-dim; 0: as the config says
 
   ConfigOverrides Overrides() const;
 };

@@ -12,6 +12,17 @@ namespace longrope {
 namespace fs = std::filesystem;
 namespace {
 
+void PrintBest(const StagePlan& plan, const StageState& stage) {
+  const Candidate& best = *stage.Winner();
+  const RopeFactors factors = plan.space.Decode(best.genome);
+  std::cout << "  best so far: candidate " << best.id << " of generation " << best.generation
+            << " (" << NameOf(best.origin) << "), perplexity " << *stage.population.Fitness(best.id)
+            << ", start tokens " << factors.start_tokens << ", m " << factors.attention_factor
+            << "\n  lambda:";
+  for (float value : factors.lambda) std::cout << ' ' << FloatText(value);
+  std::cout << "\n";
+}
+
 void PrintStage(const StageOptions& options, const RunState& state, size_t index) {
   std::cout << "stage " << options.name << " (" << options.kind << ", " << options.length
             << " tokens): ";
@@ -26,7 +37,7 @@ void PrintStage(const StageOptions& options, const RunState& state, size_t index
             << stage.ScoreCount() << " of about " << plan.PlannedScores() << " scores, generation "
             << (candidates.empty() ? 0 : candidates.back().generation) << " of "
             << options.evolution.generations << "\n";
-  if (stage.Winner() != nullptr) std::cout << BestJson({plan, stage});
+  if (stage.Winner() != nullptr) PrintBest(plan, stage);
 }
 
 int Run(const fs::path& folder) {
@@ -36,8 +47,7 @@ int Run(const fs::path& folder) {
   const Job job = ReadJob(folder / kJobFile, {});
   const bool finished = fs::exists(folder / kFactorsFile);
   std::cout << "run " << job.name << ": "
-            << (finished ? "finished" : "not finished; longrope resume " + folder.string())
-            << "\n";
+            << (finished ? "finished" : "not finished; longrope resume " + folder.string()) << "\n";
   if (!fs::exists(folder / kCheckpointFile)) return kExitDone;
   const fs::path checkpoint = folder / kCheckpointFile;
   const RunState state =

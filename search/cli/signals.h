@@ -6,8 +6,8 @@
 
 namespace longrope {
 
-// While it lives, SIGTERM, SIGINT and SIGUSR1 request a stop and do nothing else, however many come.
-// Make it before any other thread, so that all inherit the blocked signals.
+// While it lives, SIGTERM, SIGINT and SIGUSR1 request a stop and do nothing else, however many
+// come. Make it before any other thread, so that all inherit the blocked signals.
 class StopSignals {
  public:
   StopSignals();

@@ -65,8 +65,8 @@ std::vector<FileBucket> BucketsOf(const JsonObject& json) {
   std::vector<FileBucket> buckets;
   for (size_t i = 0; i < list.size(); ++i) {
     const JsonObject item(list[i], json.name() + ": buckets[" + std::to_string(i) + "]");
-    RefuseUnknownKeys(
-        item, {"length", "lambda", "start_tokens", "attention_factor", "attention_policy"});
+    RefuseUnknownKeys(item,
+                      {"length", "lambda", "start_tokens", "attention_factor", "attention_policy"});
     buckets.push_back(BucketOf(item, "length"));
     const int64_t before = i == 0 ? 0 : buckets[i - 1].length;
     if (buckets.back().length <= before) item.Refuse("length", "must be there and increase");
@@ -96,10 +96,11 @@ FactorSet FactorFile::Set() const {
 std::string WriteFactorFile(const FactorFile& file) {
   OrderedJson json;
   AddFactors(&json, file.Longest());
-  json["original_length"] = file.original_length;
-  json["target_length"] = file.Longest().length;
-  json["rope_base"] = file.rope_base;
-  json["head_dim"] = file.head_dim;
+  // What is unknown is left out: a reader would refuse a zero.
+  if (file.original_length != 0) json["original_length"] = file.original_length;
+  if (file.Longest().length != 0) json["target_length"] = file.Longest().length;
+  if (file.rope_base != 0) json["rope_base"] = file.rope_base;
+  if (file.head_dim != 0) json["head_dim"] = file.head_dim;
   if (file.buckets.size() > 1) {
     for (const FileBucket& bucket : file.buckets) {
       OrderedJson item;
@@ -111,7 +112,8 @@ std::string WriteFactorFile(const FactorFile& file) {
   for (const char* key : kProvenance) {
     if (file.provenance.contains(key)) json[key] = file.provenance[key];
   }
-  return json.dump(2) + "\n";
+  // Titles of documents come from file names, which need not be UTF-8.
+  return json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
 FactorFile ParseFactorFile(std::string_view text, const std::string& name) {
@@ -124,6 +126,9 @@ FactorFile ParseFactorFile(std::string_view text, const std::string& name) {
   if (json.Has("buckets")) file.buckets = BucketsOf(json);
   file.original_length = json.Integer("original_length", 1, kMaxLength).value_or(0);
   file.rope_base = json.Number("rope_base").value_or(0);
+  if (json.Has("rope_base") && !(file.rope_base > 1)) {
+    json.Refuse("rope_base", json.Raw("rope_base").dump() + "; allowed: above 1");
+  }
   file.head_dim = static_cast<int>(json.Integer("head_dim", 2, 4096).value_or(0));
   const size_t pairs = file.Longest().factors.lambda.size();
   if (file.head_dim != 0 && pairs * 2 != static_cast<size_t>(file.head_dim)) {

@@ -2,8 +2,8 @@
 //
 //   lambda, start_tokens (0 if absent), attention_factor (1), attention_policy, original_length,
 //   target_length, rope_base, head_dim, buckets (several lengths: [{length, lambda, start_tokens,
-//   attention_factor, attention_policy}]; without them lambda holds at every length), and where they
-//   come from: model_digest, job_digest, corpus, scores.
+//   attention_factor, attention_policy}]; without them lambda holds at every length), and where
+//   they come from: model_digest, job_digest, corpus, scores.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,8 @@ struct FactorFile {
   FactorSet Set() const;
 };
 
-// JSON text, keys in the order above, lambda in the shortest form that reads back as the same float32.
+// JSON text, keys in the order above, lambda in the shortest form that reads back as the same
+// float32.
 std::string WriteFactorFile(const FactorFile& file);
 
 // Throws InputError "name: key: ..." for unknown or missing keys and values out of range.

@@ -25,8 +25,7 @@ OrderedJson RopeBlock(const FactorFile& file, ShortFactors short_factors) {
   OrderedJson block;
   block["rope_type"] = "longrope";
   block["rope_theta"] = file.rope_base;
-  block["factor"] =
-      static_cast<double>(bucket.length) / static_cast<double>(file.original_length);
+  block["factor"] = static_cast<double>(bucket.length) / static_cast<double>(file.original_length);
   block["original_max_position_embeddings"] = file.original_length;
   block["attention_factor"] = m;  // transformers
   block["short_mscale"] = m;      // vLLM, SGLang, TGI
@@ -39,10 +38,9 @@ OrderedJson RopeBlock(const FactorFile& file, ShortFactors short_factors) {
 // Reads the exported config as eval would and compares what it finds with what was meant.
 void Verify(const fs::path& folder, const RopeFactors& factors) {
   const ModelConfig config = ReadModelConfig(folder, {});
-  const bool same = config.own_factors &&
-                    config.own_factors->buckets.back().factors.lambda == factors.lambda &&
-                    config.own_factors->buckets.back().factors.attention_factor ==
-                        factors.attention_factor;
+  const bool same =
+      config.own_factors && config.own_factors->buckets.back().factors.lambda == factors.lambda &&
+      config.own_factors->buckets.back().factors.attention_factor == factors.attention_factor;
   if (!same) throw InputError(folder.string() + ": the exported config reads back differently");
 }
 
@@ -86,8 +84,9 @@ void LinkOrCopy(FileSystem& files, const fs::path& from, const fs::path& to) {
 OrderedJson HuggingFaceFragment(const FactorFile& file, const std::string& name,
                                 ShortFactors short_factors, std::string_view family) {
   if (file.original_length == 0 || file.Longest().length == 0 || file.rope_base == 0) {
-    throw InputError(name + ": states no original_length, target_length or rope_base; a Hugging "
-                            "Face config needs them");
+    throw InputError(name +
+                     ": states no original_length, target_length or rope_base; a Hugging "
+                     "Face config needs them");
   }
   const OrderedJson block = RopeBlock(file, short_factors);
   OrderedJson fragment;
@@ -101,12 +100,15 @@ OrderedJson HuggingFaceFragment(const FactorFile& file, const std::string& name,
   return fragment;
 }
 
-void ExportModelFolder(FileSystem& files, const fs::path& model, const fs::path& out,
+void ExportModelFolder(FileSystem& files, const fs::path& model, const fs::path& place,
                        const OrderedJson& fragment, const RopeFactors& factors) {
+  // "out/" is "out": the temporary folder stands beside it, not in it.
+  const fs::path out = place.has_filename() ? place : place.parent_path();
   if (fs::exists(out)) throw InputError(out.string() + ": exists; allowed: a new folder");
   const fs::path config_path = model / "config.json";
   const std::string text = ReadFile(config_path, kMaxConfigBytes);
-  ParseJson(text, config_path.string());  // refuses what an ordered parse would let pass
+  // Refuses what an ordered parse would let pass.
+  const JsonObject checked(ParseJson(text, config_path.string()), config_path.string());
   OrderedJson config = OrderedJson::parse(text);
   config.update(fragment);
   NewFolder folder(files, out);

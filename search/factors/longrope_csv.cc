@@ -58,8 +58,9 @@ FactorFile ParseLongropeCsv(std::string_view text, const std::string& name) {
     } else if (layered && factors.lambda.empty()) {
       factors.lambda = row;
     } else if (row != factors.lambda) {
-      throw InputError(where + ": differs from the first row; allowed: one factor a line, or the "
-                               "same row for every layer");
+      throw InputError(where +
+                       ": differs from the first row; allowed: one factor a line, or the "
+                       "same row for every layer");
     }
   }
   if (factors.lambda.empty()) throw InputError(name + ": holds no factors");

@@ -1,5 +1,5 @@
-// The CSV of the paper's released code (microsoft/LongRoPE): one factor a line, pair 0 first. A file
-// with the same factors for every layer ([layers, d / 2], comma-separated rows) is read too.
+// The CSV of the paper's released code (microsoft/LongRoPE): one factor a line, pair 0 first. A
+// file with the same factors for every layer ([layers, d / 2], comma-separated rows) is read too.
 #pragma once
 
 #include <string>

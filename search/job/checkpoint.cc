@@ -38,6 +38,23 @@ struct ScoreColumns {
   }
 };
 
+// Names and values of fingerprints stand in lines; titles of documents, which come from file names,
+// may hold line ends.
+std::string OneLine(const std::string& text) {
+  std::string line;
+  for (char c : text) line += c == '\\' ? "\\\\" : c == '\n' ? "\\n" : std::string(1, c);
+  return line;
+}
+std::string FromOneLine(const std::string& line) {
+  std::string text;
+  for (size_t i = 0; i < line.size(); ++i) {
+    const bool escaped = line[i] == '\\' && i + 1 < line.size();
+    if (escaped) ++i;
+    text += escaped && line[i] == 'n' ? '\n' : line[i];
+  }
+  return text;
+}
+
 std::string StagePath(const std::string& name) { return "/stages/" + name + "/"; }
 
 void WriteCandidates(Hdf5Writer& file, const StageState& stage) {
@@ -70,8 +87,7 @@ void WriteBaselines(Hdf5Writer& file, const StageState& stage) {
   ScoreColumns scores;
   for (const BaselineState& b : stage.baselines) {
     methods += b.baseline.method + " " + b.baseline.attention + "\n";
-    lambda.insert(lambda.end(), b.baseline.factors.lambda.begin(),
-                  b.baseline.factors.lambda.end());
+    lambda.insert(lambda.end(), b.baseline.factors.lambda.begin(), b.baseline.factors.lambda.end());
     attention.push_back(b.baseline.factors.attention_factor);
     scores.Add(b.scores);
   }
@@ -94,7 +110,7 @@ class StageReader {
     for (std::string line; std::getline(lines, line);) {
       const size_t tab = line.find('\t');
       if (tab == std::string::npos) Refuse("fingerprint");
-      state_.fingerprint.emplace_back(line.substr(0, tab), line.substr(tab + 1));
+      state_.fingerprint.emplace_back(line.substr(0, tab), FromOneLine(line.substr(tab + 1)));
     }
     ReadCandidates();
     ReadBaselines();
@@ -185,7 +201,7 @@ std::string WriteCheckpoint(const RunState& state) {
   file.Write("/rope_shape", shape);
   for (const StageState& stage : state.stages) {
     std::string lines;
-    for (const auto& [key, value] : stage.fingerprint) lines += key + "\t" + value + "\n";
+    for (const auto& [key, value] : stage.fingerprint) lines += key + "\t" + OneLine(value) + "\n";
     file.Write(StagePath(stage.name) + "fingerprint", lines);
     WriteCandidates(file, stage);
     WriteBaselines(file, stage);

@@ -2,7 +2,8 @@
 //
 // Datasets (h5dump reads them): /job, the identity of the job as YAML; /rope_shape, head_dim, base
 // and original length; and for every stage that has
-// begun, under /stages/NAME: fingerprint (lines "name<TAB>value"), generation [n], origin [n],
+// begun, under /stages/NAME: fingerprint (lines "name<TAB>value", line ends and backslashes of a
+// value as \n and \\), generation [n], origin [n],
 // parents [n, 2], steps [n, pairs], start_index [n], attention_step [n], nats and tokens
 // [n, documents] (tokens 0: not scored yet), and under baselines/ the methods ("method attention"
 // lines), lambda [m, pairs], attention_factor [m], nats and tokens [m, documents].

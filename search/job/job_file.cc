@@ -72,7 +72,7 @@ StageOptions ReadStage(const YamlNode& node, size_t index) {
   StageOptions stage = DefaultStage(sketch.length);
   MapReader reader(node, path);
   const YamlNode* runtime = node.Find("runtime");
-  if (runtime != nullptr && runtime->text != "any") stage.start_tokens = {0};
+  if (runtime != nullptr && !runtime->IsNull() && runtime->text != "any") stage.start_tokens = {0};
   Describe(reader, stage);
   reader.RefuseUnknown();
   CheckStage(stage, node, path);
@@ -100,6 +100,15 @@ void Describe(Visitor& visit, Job& job) {
   visit("name", job.name, KeyRole::kPlace,
         Rule{.accepts = IsPlainName, .allowed = "letters, digits, - and _"});
   visit("seed", job.seed, KeyRole::kResult, Range(0, 9e15));
+}
+
+// A job's name from its file's: what resume will read back.
+std::string PlainName(const std::string& text) {
+  std::string name = text.substr(0, 100);
+  for (char& c : name) {
+    if (!IsPlainName(std::string(1, c))) c = '-';
+  }
+  return name.empty() ? "job" : name;
 }
 
 std::string Absolute(const std::string& path) {
@@ -217,7 +226,7 @@ Job ResolveJob(const YamlNode& tree, const std::string& default_name) {
   ReadSection(tree, "output", reader, job.output);
   ReadStages(tree, reader, job.stages);
   reader.RefuseUnknown();
-  if (job.name.empty()) job.name = default_name;
+  if (job.name.empty()) job.name = PlainName(default_name);
   if (job.output.folder.empty()) job.output.folder = "results/" + job.name;
   for (std::string* path : {&job.model.path, &job.data.path, &job.output.folder}) {
     *path = Absolute(*path);

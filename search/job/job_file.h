@@ -14,8 +14,10 @@ namespace longrope {
 void ApplySetting(YamlNode* job, const std::string& setting);
 
 // A job from its tree, every key known and in range. Relative paths are made absolute against the
-// current folder, defaults are filled in. `default_name` is the job's name where it states none.
-// Throws InputError "file:line: key: what is wrong; allowed: ..."; an unknown key names the nearest.
+// current folder, defaults are filled in. `default_name` is the job's name where it states none,
+// other characters than those of names replaced by "-".
+// Throws InputError "file:line: key: what is wrong; allowed: ..."; an unknown key names the
+// nearest.
 Job ResolveJob(const YamlNode& tree, const std::string& default_name);
 
 // ReadYaml, settings applied, resolved. `path`'s stem is the default name.

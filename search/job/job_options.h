@@ -29,16 +29,17 @@ struct DataOptions {
 
 struct BackendJobOptions {
   std::string name = "auto";
-  int threads = 0;                  // 0: all that the machine offers
-  std::optional<double> memory_gb;  // for one document, weights included; unset: 4/5 of what is free
+  int threads = 0;  // 0: all that the machine offers
+  std::optional<double>
+      memory_gb;  // for one document, weights included; unset: 4/5 of what is free
 };
 
 struct OutputOptions {
   std::string folder;  // unset: results/<job name>
 };
 
-// Which runtime must be able to express the result. Only `any` may leave start tokens alone: neither
-// Hugging Face configs nor the released code's CSV have a place for n-hat.
+// Which runtime must be able to express the result. Only `any` may leave start tokens alone:
+// neither Hugging Face configs nor the released code's CSV have a place for n-hat.
 inline constexpr const char* kRuntimes[] = {"any", "hugging-face", "longrope-csv"};
 
 // Lengths above this take the paper's smaller schedule (section 4.1: 512k and more).
@@ -46,20 +47,20 @@ inline constexpr int64_t kLongTarget = 524288;
 
 // One stage. Kind `search`: Algorithm 1 for one target length.
 struct StageOptions {
-  std::string name;     // letters, digits, - and _; names the stage's random streams
-  std::string kind;     // "search"
-  int64_t length = 0;   // target, in tokens: every document is its first so many tokens
-  int documents = 5;    // that make the fitness; 3 above kLongTarget
-  int held_out = 5;     // other documents, scored for the baselines and the winner; 3 likewise
-  EvolutionOptions evolution;             // above kLongTarget 32 / 8 / 8, 16 parents
+  std::string name;    // letters, digits, - and _; names the stage's random streams
+  std::string kind;    // "search"
+  int64_t length = 0;  // target, in tokens: every document is its first so many tokens
+  int documents = 5;   // that make the fitness; 3 above kLongTarget
+  int held_out = 5;    // other documents, scored for the baselines and the winner; 3 likewise
+  EvolutionOptions evolution;              // above kLongTarget 32 / 8 / 8, 16 parents
   std::optional<int64_t> max_evaluations;  // budget over all generations
   std::optional<double> max_hours;         // budget, ends at a generation; not reproducible
   std::vector<std::string> seeds = {"pi", "ntk", "yarn"};
   std::string runtime = "any";
   std::vector<int64_t> start_tokens = {0, 1, 2, 4, 8, 12, 16, 20, 24, 28, 32, 64, 128, 256};
-  std::optional<double> bound;      // largest lambda; unset: 1.25 times the ratio
+  std::optional<double> bound;         // largest lambda; unset: 1.25 times the ratio
   std::string attention = "longrope";  // m: a policy, "search", or a number
-  YarnOptions yarn;                 // of the YaRN seed and baseline
+  YarnOptions yarn;                    // of the YaRN seed and baseline
 };
 
 // Defaults of a stage of `length` tokens.

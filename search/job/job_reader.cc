@@ -34,8 +34,8 @@ std::optional<T> ParseNumber(const std::string& text) {
 
 bool IsPlainName(const std::string& text) {
   return !text.empty() && text.size() <= 100 && std::ranges::all_of(text, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '-' || c == '_';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
   });
 }
 
@@ -79,8 +79,8 @@ double MapReader::Number(const YamlNode& node, const std::string& key, const Rul
 
 int64_t MapReader::Whole(const YamlNode& node, const std::string& key, const Rule& rule) const {
   const auto number = ParseNumber<int64_t>(Scalar(node, key));
-  if (!number || !(static_cast<double>(*number) >= rule.low &&
-                   static_cast<double>(*number) <= rule.high)) {
+  if (!number ||
+      !(static_cast<double>(*number) >= rule.low && static_cast<double>(*number) <= rule.high)) {
     Refuse(node, key, node.text + "; allowed: whole numbers, " + RangeText(rule));
   }
   return *number;
@@ -89,11 +89,10 @@ int64_t MapReader::Whole(const YamlNode& node, const std::string& key, const Rul
 void MapReader::Parse(const YamlNode& node, const std::string& key, const Rule& rule,
                       std::string& field) const {
   field = Scalar(node, key);
-  const bool named = rule.names.empty() ||
-                     std::ranges::find(rule.names, field) != rule.names.end();
+  const bool named = rule.names.empty() || std::ranges::find(rule.names, field) != rule.names.end();
   if (!named || (rule.accepts != nullptr && !rule.accepts(field))) {
-    Refuse(node, key, "'" + field + "'; allowed: " +
-                          (rule.names.empty() ? rule.allowed : Joined(rule.names)));
+    Refuse(node, key,
+           "'" + field + "'; allowed: " + (rule.names.empty() ? rule.allowed : Joined(rule.names)));
   }
 }
 

@@ -41,11 +41,14 @@ bool IsAttention(const std::string& text);
 // Letters, digits, - and _.
 bool IsPlainName(const std::string& text);
 
+inline bool IsFilled(const std::string& text) { return !text.empty(); }
+
 inline constexpr double kMaxTokens = 4294967296;  // of a length
 
 template <class Visitor>
 void Describe(Visitor& visit, ModelOptions& o) {
-  visit("path", o.path, KeyRole::kPlace, Required());
+  visit("path", o.path, KeyRole::kPlace,
+        Required({.accepts = IsFilled, .allowed = "a path that is not empty"}));
   visit("original_length", o.original_length, KeyRole::kResult, Range(2, kMaxTokens));
   visit("rope_base", o.rope_base, KeyRole::kResult, Range(1.001, 1e12));
   visit("head_dim", o.head_dim, KeyRole::kResult, Range(2, 4096));
@@ -53,7 +56,8 @@ void Describe(Visitor& visit, ModelOptions& o) {
 
 template <class Visitor>
 void Describe(Visitor& visit, DataOptions& o) {
-  visit("path", o.path, KeyRole::kPlace, Required());
+  visit("path", o.path, KeyRole::kPlace,
+        Required({.accepts = IsFilled, .allowed = "a path that is not empty"}));
   visit("text_field", o.text_field, KeyRole::kResult, Rule{});
   visit("min_tokens", o.min_tokens, KeyRole::kResult, Range(0, kMaxTokens));
   visit("join", o.join, KeyRole::kResult, Rule{});

@@ -28,8 +28,9 @@ ModelFolder& ModelStages::Folder() {
   engine_ = MakeEngine({job_.backend.name, job_.backend.threads});
   folder_ = std::make_unique<ModelFolder>(job_.model.path, OverridesOf(job_.model));
   if (folder_->config().own_factors) {
-    throw InputError(job_.model.path + ": config.json has longrope factors of its own; a search "
-                                       "starts from a model without");
+    throw InputError(job_.model.path +
+                     ": config.json has longrope factors of its own; a search "
+                     "starts from a model without");
   }
   return *folder_;
 }
@@ -65,11 +66,11 @@ Evaluator& ModelStages::For(const StageOptions& stage) {
     window_ = window;
   }
   const ForwardPlan plan = scorer_->Plan(stage.length);
-  observer_.OnMessage("stage " + stage.name + ": engine " + std::string(engine_->name()) + ", " +
-                      std::to_string(engine_->Threads()) + " threads, " +
-                      (plan.scope == KvScope::kAllLayers ? "chunk by chunk through all layers"
-                                                         : "layer by layer") +
-                      "; memory: " + plan.account.Text());
+  observer_.OnMessage(
+      "stage " + stage.name + ": engine " + std::string(engine_->name()) + ", " +
+      std::to_string(engine_->Threads()) + " threads, " +
+      (plan.scope == KvScope::kAllLayers ? "chunk by chunk through all layers" : "layer by layer") +
+      "; memory: " + plan.account.Text());
   if (digest_.empty()) digest_ = folder.Digest();
   evaluator_ = std::make_unique<ModelEvaluator>(*scorer_, std::move(documents), digest_);
   return *evaluator_;

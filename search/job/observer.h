@@ -11,13 +11,13 @@ namespace longrope {
 // Where a run stands.
 struct Progress {
   std::string stage;
-  int generation = 0;             // of the newest candidates
-  int64_t evaluations = 0;        // candidates that have all their fitness scores
+  int generation = 0;       // of the newest candidates
+  int64_t evaluations = 0;  // candidates that have all their fitness scores
   int64_t planned_evaluations = 0;
-  int64_t scores = 0;             // of the stage, baselines and held-out ones included
+  int64_t scores = 0;  // of the stage, baselines and held-out ones included
   int64_t planned_scores = 0;
   double best = std::numeric_limits<double>::infinity();  // perplexity so far
-  double seconds = 0;             // that the newest score took
+  double seconds = 0;                                     // that the newest score took
 };
 
 class RunObserver {

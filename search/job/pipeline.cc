@@ -1,5 +1,6 @@
 #include "search/job/pipeline.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <filesystem>
@@ -37,7 +38,11 @@ bool IsDone(const StagePlan& plan, uint64_t seed, StageState copy, double hours)
   NothingEvaluator evaluator;
   SilentListener listener;
   SearchStage stage(plan, seed, evaluator, &copy, listener);
-  return stage.Run({}, hours) == StageEnd::kDone;
+  try {
+    return stage.Run({}, hours) == StageEnd::kDone;
+  } catch (const AllCandidatesFailed&) {
+    return false;  // for the stage itself to say, with the weight to blame
+  }
 }
 
 void CheckCandidates(const StageState& state, const StagePlan& plan, const std::string& where) {
@@ -49,14 +54,16 @@ void CheckCandidates(const StageState& state, const StagePlan& plan, const std::
   }
 }
 
-void CheckFingerprint(const FingerprintParts& before, const FingerprintParts& now, const std::string& stage,
-                      const std::string& where) {
+void CheckFingerprint(const FingerprintParts& before, const FingerprintParts& now,
+                      const std::string& stage, const std::string& where) {
   std::string differing;
   for (size_t i = 0; i < std::max(before.size(), now.size()); ++i) {
     if (i < before.size() && i < now.size() && before[i] == now[i]) continue;
     const auto& [name, value] = i < before.size() ? before[i] : now[i];
     differing += (differing.empty() ? "" : ", ") + name + " (was " + value.substr(0, 60) + ")";
   }
+  std::ranges::replace_if(
+      differing, [](unsigned char c) { return c < ' '; }, ' ');
   if (!differing.empty()) {
     throw InputError(where + ": stage " + stage + " began with another " + differing +
                      "; allowed: the same model, texts and engine");
@@ -135,7 +142,9 @@ Pipeline::Pipeline(const Job& job, RunFolder& folder, StageEvaluators& evaluator
 RunEnd Pipeline::Run(std::stop_token stop) {
   try {
     LoadCheckpoint();
-    folder_.Replace(kJobFile, JobText(job_));
+    // A job that the run refuses must not become its job: where there are scores, they are checked
+    // against the model first.
+    if (state_.stages.empty()) SaveJob();
     return RunStages(std::move(stop));
   } catch (const InputError&) {
     if (!std::filesystem::exists(folder_.File(kCheckpointFile))) folder_.Abandon();
@@ -148,8 +157,9 @@ RunEnd Pipeline::RunStages(std::stop_token stop) {
   const std::string where = folder_.File(kCheckpointFile).string();
   if (state_.stages.empty()) state_.shape = shape;
   if (state_.shape != shape) {
-    throw InputError(where + ": the run began with another head size, base or original length than "
-                             "the model's");
+    throw InputError(where +
+                     ": the run began with another head size, base or original length than "
+                     "the model's");
   }
   for (const StageOptions& options : job_.stages) plans_.push_back(PlanStage(options, shape));
   bool worked = false;
@@ -174,21 +184,26 @@ RunEnd Pipeline::RunStages(std::stop_token stop) {
       throw InputError(weight.empty() ? std::string(failed.what()) : weight);
     }
   }
+  SaveJob();
   SaveResults();
   return worked ? RunEnd::kDone : RunEnd::kAlreadyDone;
 }
 
 void Pipeline::LoadCheckpoint() {
   state_.identity = JobIdentity(job_);
+  bool damaged = false;
   for (std::string_view name : {kCheckpointFile, kPreviousCheckpointFile}) {
     const auto path = folder_.File(name);
     if (!std::filesystem::exists(path)) continue;
     try {
       state_ = ReadCheckpoint(ReadFile(path, kMaxCheckpoint), path.string(), job_);
+      // The next checkpoint must not push out the whole one for the damaged one.
+      if (damaged) folder_.Rename(kCheckpointFile, kDamagedCheckpointFile);
       return;
     } catch (const DamagedCheckpoint& error) {
       observer_.OnWarning(std::string(error.what()) + "; trying the checkpoint before it");
       if (name == kPreviousCheckpointFile) throw;
+      damaged = true;
     }
   }
   if (std::filesystem::exists(folder_.File(kCheckpointFile))) {
@@ -205,10 +220,13 @@ StageState& Pipeline::StateOf(size_t stage, const FingerprintParts& fingerprint)
   StageState& state = state_.stages[stage];
   CheckFingerprint(state.fingerprint, fingerprint, state.name,
                    folder_.File(kCheckpointFile).string());
+  SaveJob();
   return state;
 }
 
 uint64_t Pipeline::Seed() const { return static_cast<uint64_t>(job_.seed); }
+
+void Pipeline::SaveJob() const { folder_.Replace(kJobFile, JobText(job_)); }
 
 void Pipeline::SaveCheckpoint() const { folder_.SaveCheckpoint(WriteCheckpoint(state_)); }
 
@@ -228,8 +246,7 @@ void Pipeline::SaveResults() {
   folder_.Replace(kBestFile, BestJson(views.back()));
   table_ = ResultTable(views);
   folder_.Replace(kTableFile, TableCsv(table_));
-  folder_.Replace(kFactorsFile,
-                  WriteFactorFile(WinningFactors(views, Sha256Hex(state_.identity))));
+  folder_.Replace(kFactorsFile, WriteFactorFile(WinningFactors(views, Sha256Hex(state_.identity))));
 }
 
 double Pipeline::HoursOf(const std::string& stage) const {

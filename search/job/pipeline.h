@@ -35,6 +35,7 @@ class Pipeline {
   RunEnd RunStages(std::stop_token stop);
   void LoadCheckpoint();
   StageState& StateOf(size_t stage, const FingerprintParts& fingerprint);
+  void SaveJob() const;
   void SaveCheckpoint() const;
   void SaveHistory() const;
   void SaveResults();

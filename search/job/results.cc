@@ -114,15 +114,13 @@ std::vector<TableRow> ResultTable(const std::vector<StageView>& stages) {
     const bool held_out = stage.state.population.held_out() > 0;
     for (const BaselineState& baseline : stage.state.baselines) {
       rows.push_back({stage.state.name, MethodLabel(baseline.baseline),
-                      baseline.baseline.factors.attention_factor, 0,
-                      stage.state.Fitness(baseline),
+                      baseline.baseline.factors.attention_factor, 0, stage.state.Fitness(baseline),
                       held_out ? stage.state.HeldOut(baseline) : std::nullopt});
     }
     if (const Candidate* winner = stage.state.Winner()) {
       const RopeFactors factors = stage.plan.space.Decode(winner->genome);
-      rows.push_back({stage.state.name, "searched", factors.attention_factor,
-                      factors.start_tokens, stage.state.population.Fitness(winner->id),
-                      HeldOutOf(stage, *winner)});
+      rows.push_back({stage.state.name, "searched", factors.attention_factor, factors.start_tokens,
+                      stage.state.population.Fitness(winner->id), HeldOutOf(stage, *winner)});
     }
   }
   return rows;
@@ -133,8 +131,8 @@ std::string TableCsv(const std::vector<TableRow>& rows) {
       "stage,method,attention_factor,start_tokens,fitness_perplexity,held_out_perplexity\n";
   for (const TableRow& row : rows) {
     text += row.stage + "," + row.method + "," + NumberText(row.attention_factor) + "," +
-            std::to_string(row.start_tokens) + "," + Text(row.fitness) + "," +
-            Text(row.held_out) + "\n";
+            std::to_string(row.start_tokens) + "," + Text(row.fitness) + "," + Text(row.held_out) +
+            "\n";
   }
   return text;
 }
@@ -180,7 +178,8 @@ std::string Verdict(const std::vector<TableRow>& rows) {
       });
     };
     const auto say = [&](std::optional<double> TableRow::*column, const char* documents) {
-      return std::string(beaten_on(column) ? "beats every baseline" : "does not beat every baseline") +
+      return std::string(beaten_on(column) ? "beats every baseline"
+                                           : "does not beat every baseline") +
              " on the " + documents + " documents";
     };
     text += winner.stage + ": the winner " + say(&TableRow::fitness, "fitness");

@@ -1,5 +1,5 @@
-// What a run shows: texts of its result files, as functions of its state alone (no times, no paths),
-// so that equal states give equal files.
+// What a run shows: texts of its result files, as functions of its state alone (no times, no
+// paths), so that equal states give equal files.
 #pragma once
 
 #include <optional>
@@ -23,7 +23,7 @@ std::string HistoryCsv(const std::vector<StageView>& stages);
 
 struct TableRow {
   std::string stage;
-  std::string method;     // a baseline's, or "searched"
+  std::string method;  // a baseline's, or "searched"
   double attention_factor = 1;
   int64_t start_tokens = 0;
   std::optional<double> fitness, held_out;  // perplexities

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -21,6 +22,14 @@ std::string Holder(int file) {
   return holder.empty() ? "another process" : holder;
 }
 
+// Is this open file still the one that `path` names?
+bool Names(const fs::path& path, int file) {
+  struct stat opened {
+  }, named{};
+  return ::fstat(file, &opened) == 0 && ::stat(path.c_str(), &named) == 0 &&
+         opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
 void RefuseUsed(const fs::path& folder) {
   if (!fs::exists(folder / kJobFile)) return;
   throw InputError(folder.string() + ": holds a run already; go on with \"longrope resume " +
@@ -38,8 +47,16 @@ RunLock::RunLock(const fs::path& folder) {
     const std::string holder = Holder(file_);
     ::close(file_);
     if (!held) ThrowFileError(path, "cannot be locked");
-    throw InputError(folder.string() + ": " + holder + " is working on this run; wait for it, or "
-                                                       "give another output.folder");
+    throw InputError(folder.string() + ": " + holder +
+                     " is working on this run; wait for it, or "
+                     "give another output.folder");
+  }
+  // A run that could not begin removes its lock file: what was opened just before is no lock then.
+  if (!Names(path, file_)) {
+    ::close(file_);
+    throw InputError(folder.string() +
+                     ": another process was working on this run just now; try "
+                     "again");
   }
   const std::string holder = "process " + std::to_string(::getpid()) + "\n";
   // Only a help to people: the lock holds without it.
@@ -52,12 +69,12 @@ RunLock::RunLock(const fs::path& folder) {
 
 RunLock::~RunLock() { ::close(file_); }
 
-RunFolder::RunFolder(FileSystem& files, fs::path folder, bool made)
-    : files_(&files), folder_(std::move(folder)), made_(made) {}
-
 RunFolder RunFolder::Create(FileSystem& files, const fs::path& folder) {
   RefuseUsed(folder);
-  RunFolder run(files, folder, !fs::exists(folder));
+  RunFolder run(files, folder);
+  run.created_ = true;
+  run.made_ = !fs::exists(folder);
+  run.had_log_ = fs::exists(folder / kLogFile);
   MakeFolders(files, folder);
   try {
     run.lock_ = std::make_unique<RunLock>(folder);
@@ -74,7 +91,7 @@ RunFolder RunFolder::Open(FileSystem& files, const fs::path& folder) {
   if (!fs::exists(folder / kJobFile)) {
     throw InputError(folder.string() + ": holds no run (no " + std::string(kJobFile) + ")");
   }
-  RunFolder run(files, folder, false);
+  RunFolder run(files, folder);
   run.lock_ = std::make_unique<RunLock>(folder);
   return run;
 }
@@ -85,13 +102,19 @@ void RunFolder::Replace(std::string_view name, std::string_view bytes) const {
 
 void RunFolder::Append(std::string_view name, std::string_view text) const {
   const fs::path path = File(name);
-  const int file = files_->Open(path.string(), O_WRONLY | O_CREAT | O_APPEND, 0666);
+  const int file = RetryInterrupted(
+      [&] { return files_->Open(path.string(), O_WRONLY | O_CREAT | O_APPEND, 0666); });
   if (file < 0) ThrowFileError(path, "cannot be opened");
-  const ssize_t written = files_->Write(file, text.data(), text.size());
+  ssize_t written = 0;
+  while (!text.empty()) {
+    written = RetryInterrupted([&] { return files_->Write(file, text.data(), text.size()); });
+    if (written < 0) break;
+    text.remove_prefix(static_cast<size_t>(written));
+  }
   const int reason = errno;
   files_->Close(file);
   errno = reason;
-  if (written != static_cast<ssize_t>(text.size())) ThrowFileError(path, "cannot be written");
+  if (written < 0) ThrowFileError(path, "cannot be written");
 }
 
 void RunFolder::SaveCheckpoint(std::string_view bytes) const {
@@ -104,12 +127,22 @@ void RunFolder::SaveCheckpoint(std::string_view bytes) const {
         files_->Rename(link, File(kPreviousCheckpointFile).string()) != 0) {
       ThrowFileError(File(kPreviousCheckpointFile), "cannot be written");
     }
+    // rename does nothing between two names of one file, as after a save that failed half-way.
+    files_->Unlink(link);
   }
   Replace(kCheckpointFile, bytes);
 }
 
+void RunFolder::Rename(std::string_view from, std::string_view to) const {
+  if (files_->Rename(File(from).string(), File(to).string()) != 0) {
+    ThrowFileError(File(from), "cannot be renamed");
+  }
+}
+
 void RunFolder::Abandon() {
+  if (!created_) return;
   for (std::string_view name : {kJobFile, kLogFile, kLockFile}) {
+    if (name == kLogFile && had_log_) continue;
     files_->Unlink(File(name).string());
   }
   std::error_code ignored;

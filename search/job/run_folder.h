@@ -11,8 +11,9 @@
 
 namespace longrope {
 
-// Exclusive right to a run folder, by flock on <folder>/lock: between processes and, since every lock
-// opens the file anew, between two runs of one process. Released with the object or the process.
+// Exclusive right to a run folder, by flock on <folder>/lock: between processes and, since every
+// lock opens the file anew, between two runs of one process. Released with the object or the
+// process.
 class RunLock {
  public:
   // Throws InputError that says who holds it.
@@ -40,21 +41,28 @@ class RunFolder {
   void Append(std::string_view name, std::string_view text) const;
   // checkpoint.h5; the one before stays as checkpoint.previous.h5.
   void SaveCheckpoint(std::string_view bytes) const;
+  // Gives a file of the folder another name. Throws FileError.
+  void Rename(std::string_view from, std::string_view to) const;
   // Removes what Create and this run wrote, so that nothing is left of a run that could not begin.
+  // Nothing happens to a folder that Open opened: what is there began earlier.
   void Abandon();
 
  private:
-  RunFolder(FileSystem& files, std::filesystem::path folder, bool made);
+  RunFolder(FileSystem& files, std::filesystem::path folder)
+      : files_(&files), folder_(std::move(folder)) {}
 
   FileSystem* files_;
   std::filesystem::path folder_;
-  bool made_;  // the folder itself was not there before
+  bool created_ = false;  // by Create
+  bool made_ = false;     // the folder itself was not there before
+  bool had_log_ = false;  // before Create
   std::unique_ptr<RunLock> lock_;
 };
 
 // Names of the files of a run.
 inline constexpr std::string_view kJobFile = "job.yaml", kCheckpointFile = "checkpoint.h5",
                                   kPreviousCheckpointFile = "checkpoint.previous.h5",
+                                  kDamagedCheckpointFile = "checkpoint.damaged.h5",
                                   kHistoryFile = "history.csv", kTimesFile = "times.csv",
                                   kLogFile = "log.txt", kBestFile = "best.json",
                                   kFactorsFile = "factors.json", kTableFile = "table.csv";

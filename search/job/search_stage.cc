@@ -66,8 +66,8 @@ bool SearchStage::Score(const std::vector<int64_t>& candidates, bool baselines, 
   double before = Seconds();
   const auto done = [&](const Task& task, const longrope::Score& score) {
     if (task.candidate < 0) {
-      state_->baselines[BaselineOfTask(task.candidate)]
-          .scores[static_cast<size_t>(task.document)] = score;
+      state_->baselines[BaselineOfTask(task.candidate)].scores[static_cast<size_t>(task.document)] =
+          score;
     } else {
       state_->population.SetScore(task.candidate, task.document, score);
     }
@@ -90,8 +90,8 @@ bool SearchStage::DrawGeneration(int generation) {
 bool SearchStage::SearchGenerations() {
   const Population& population = state_->population;
   for (int generation = 0; generation <= plan_.options.evolution.generations; ++generation) {
-    const bool drawn = !population.candidates().empty() &&
-                       population.candidates().back().generation >= generation;
+    const bool drawn =
+        !population.candidates().empty() && population.candidates().back().generation >= generation;
     if (!drawn) {
       const auto count = static_cast<int64_t>(population.candidates().size());
       if (count >= plan_.Evaluations()) return true;

@@ -1,4 +1,5 @@
-// A stage of kind `search`: Algorithm 1 from the first baseline to the winner's last held-out score.
+// A stage of kind `search`: Algorithm 1 from the first baseline to the winner's last held-out
+// score.
 #pragma once
 
 #include <cstdint>

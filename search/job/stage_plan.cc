@@ -9,7 +9,7 @@
 namespace longrope {
 namespace {
 
-constexpr double kBoundPerRatio = 1.25;      // paper, table 1
+constexpr double kBoundPerRatio = 1.25;        // paper, table 1
 constexpr double kAttentionBoundRatio = 1.25;  // of a searched m, over the longrope policy's
 
 std::optional<double> FixedAttention(const StageOptions& options, const RopeShape& shape,
@@ -35,9 +35,8 @@ SearchSpace SpaceOf(const StageOptions& options, const RopeShape& shape, double 
   space.start_tokens = options.start_tokens;
   space.search_attention = !attention.has_value();
   space.attention_factor = attention.value_or(1);
-  space.attention_bound =
-      kAttentionBoundRatio *
-      AttentionFactor(AttentionPolicy::kLongrope, ratio, shape.original_length);
+  space.attention_bound = kAttentionBoundRatio *
+                          AttentionFactor(AttentionPolicy::kLongrope, ratio, shape.original_length);
   return SearchSpace(space);
 }
 
@@ -65,8 +64,7 @@ StagePlan PlanStage(const StageOptions& options, const RopeShape& shape) {
   const double ratio =
       static_cast<double>(options.length) / static_cast<double>(shape.original_length);
   const auto attention = FixedAttention(options, shape, ratio);
-  StagePlan plan{options,   shape, ratio,
-                 attention, SpaceOf(options, shape, ratio, attention), {}};
+  StagePlan plan{options, shape, ratio, attention, SpaceOf(options, shape, ratio, attention), {}};
   plan.seeds = MethodSeeds(options.seeds, plan.space, shape, ratio, options.yarn);
   return plan;
 }
@@ -74,8 +72,8 @@ StagePlan PlanStage(const StageOptions& options, const RopeShape& shape) {
 std::vector<Baseline> StageBaselines(const StagePlan& plan, std::optional<double> run_attention) {
   std::vector<Baseline> baselines;
   for (RopeMethod method : AllRopeMethods()) {
-    const RopeFactors own = MethodFactors(method, plan.shape, plan.ratio, plan.options.length,
-                                          plan.options.yarn);
+    const RopeFactors own =
+        MethodFactors(method, plan.shape, plan.ratio, plan.options.length, plan.options.yarn);
     baselines.push_back({std::string(NameOf(method)), "own", own});
     if (!run_attention || *run_attention == own.attention_factor) continue;
     baselines.push_back({std::string(NameOf(method)), "run", own});

@@ -12,7 +12,8 @@
 
 namespace longrope {
 
-// Closed-form factors to stand beside the winner: never snapped to the grid, outside the population.
+// Closed-form factors to stand beside the winner: never snapped to the grid, outside the
+// population.
 struct Baseline {
   std::string method;     // name of a RopeMethod
   std::string attention;  // "own": the method's own m; "run": the search's
@@ -22,7 +23,7 @@ struct Baseline {
 struct StagePlan {
   StageOptions options;
   RopeShape shape;
-  double ratio = 1;                       // length / original length
+  double ratio = 1;                        // length / original length
   std::optional<double> attention_factor;  // m of every candidate; nullopt: m is a gene
   SearchSpace space;
   std::vector<Seed> seeds;

@@ -14,8 +14,7 @@ int64_t CountOf(const Scores& scores) {
 
 const Candidate* StageState::Winner() const {
   const auto ranked = population.Ranked();
-  return ranked.empty() ? nullptr
-                        : &population.candidates()[static_cast<size_t>(ranked.front())];
+  return ranked.empty() ? nullptr : &population.candidates()[static_cast<size_t>(ranked.front())];
 }
 
 std::optional<double> StageState::Fitness(const BaselineState& baseline) const {

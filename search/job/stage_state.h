@@ -22,7 +22,8 @@ struct StageState {
       : name(options.name), population(options.documents, options.held_out) {}
 
   std::string name;
-  FingerprintParts fingerprint;  // of the evaluator that gave the scores; empty before the stage began
+  FingerprintParts
+      fingerprint;  // of the evaluator that gave the scores; empty before the stage began
   Population population;
   std::vector<BaselineState> baselines;
 

@@ -29,7 +29,7 @@ bool LooksOctal(const std::string& text) {
 // Builds the tree from the parser's events.
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(const std::string& name) : name_(name) {}
+  explicit TreeBuilder(const std::string& name) : name_(name) { root_.where = name + ":1"; }
   YamlNode Take() { return std::move(root_); }
 
   void OnDocumentStart(const YAML::Mark&) override {}
@@ -96,6 +96,8 @@ class TreeBuilder final : public YAML::EventHandler {
     if (parent.kind == YamlNode::Kind::kList) {
       parent.items.push_back(std::move(node));
     } else if (has_key) {
+      // A value stands where its key does, for messages that name the key.
+      node.where = std::move(parent.members.back().second.where);
       parent.members.back().second = std::move(node);
       has_key = false;
     } else {
@@ -110,7 +112,7 @@ class TreeBuilder final : public YAML::EventHandler {
     if (parent.Find(key.text) != nullptr) {
       throw InputError(key.where + ": key '" + key.text + "' stands twice");
     }
-    parent.members.emplace_back(key.text, YamlNode{});
+    parent.members.emplace_back(key.text, YamlNode{}).second.where = key.where;
   }
 
   std::string name_;
@@ -126,7 +128,11 @@ void Emit(const YamlNode& node, YAML::Emitter& out) {
   switch (node.kind) {
     case YamlNode::Kind::kScalar:
       if (node.quoted) out << YAML::DoubleQuoted;
-      out << node.text;
+      if (node.IsNull()) {
+        out << YAML::Null;
+      } else {
+        out << node.text;
+      }
       break;
     case YamlNode::Kind::kList: {
       const bool scalars = std::ranges::all_of(
@@ -168,6 +174,15 @@ YamlNode ParseYaml(const std::string& text, const std::string& name) {
   if (bad != std::string::npos) {
     throw InputError(name + ": byte " + std::to_string(bad) + " is not valid UTF-8");
   }
+  // The parser takes one of them for the end of the text.
+  const auto control = std::ranges::find_if(text, [](char c) {
+    return (static_cast<unsigned char>(c) < ' ' && c != '\t' && c != '\n' && c != '\r') ||
+           c == '\x7f';
+  });
+  if (control != text.end()) {
+    throw InputError(name + ":" + std::to_string(1 + std::count(text.begin(), control, '\n')) +
+                     ": control characters are not allowed");
+  }
   std::istringstream stream(text);
   TreeBuilder builder(name);
   try {
@@ -178,8 +193,8 @@ YamlNode ParseYaml(const std::string& text, const std::string& name) {
       throw InputError(name + ": holds several documents; allowed: one");
     }
   } catch (const YAML::Exception& error) {
-    throw InputError(name + ":" + std::to_string(error.mark.line + 1) + ": not valid YAML: " +
-                     error.msg);
+    throw InputError(name + ":" + std::to_string(error.mark.line + 1) +
+                     ": not valid YAML: " + error.msg);
   }
   return builder.Take();
 }

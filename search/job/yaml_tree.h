@@ -1,5 +1,5 @@
-// YAML as people write job files: a tree of maps, lists and scalars that remembers where each stood.
-// The only place, with its .cc, that names yaml-cpp.
+// YAML as people write job files: a tree of maps, lists and scalars that remembers where each
+// stood. The only place, with its .cc, that names yaml-cpp.
 #pragma once
 
 #include <filesystem>
@@ -12,10 +12,11 @@ namespace longrope {
 struct YamlNode {
   enum class Kind { kScalar, kList, kMap };
   Kind kind = Kind::kScalar;
-  std::string where;  // "file:line" (or what was given in the place of a file)
-  std::string text;   // of a scalar, quotes removed
+  // "file:line" (or what was given in the place of a file); of a value in a map, where its key is.
+  std::string where;
+  std::string text;  // of a scalar, quotes removed
   bool quoted = false;
-  std::vector<YamlNode> items;                             // of a list
+  std::vector<YamlNode> items;                            // of a list
   std::vector<std::pair<std::string, YamlNode>> members;  // of a map, in the order written
 
   // A null ("key:" or "key: ~"): nothing is stated.
@@ -28,8 +29,8 @@ struct YamlNode {
 };
 
 // Parses one document. Refused, as InputError "name:line: ...": syntax errors, duplicate keys,
-// anchors, aliases and tags, keys that are not plain words, numbers with a leading zero (YAML readers
-// disagree on their value), more than 64 KiB, several documents.
+// anchors, aliases and tags, keys that are not plain words, numbers with a leading zero (YAML
+// readers disagree on their value), control characters, more than 64 KiB, several documents.
 YamlNode ParseYaml(const std::string& text, const std::string& name);
 YamlNode ReadYaml(const std::filesystem::path& path);
 

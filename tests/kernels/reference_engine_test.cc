@@ -72,9 +72,9 @@ void ExpectClose(const std::vector<double>& a, const std::vector<double>& b, dou
   }
 }
 
-// For weights with outliers: where two keys of scores in the hundreds nearly tie, the softmax of that
-// row is ill-conditioned and no float32 engine can hold it. Such rows are few and the total, which a
-// search ranks by, is not among them.
+// For weights with outliers: where two keys of scores in the hundreds nearly tie, the softmax of
+// that row is ill-conditioned and no float32 engine can hold it. Such rows are few and the total,
+// which a search ranks by, is not among them.
 void ExpectMostlyClose(const std::vector<double>& a, const std::vector<double>& b) {
   ASSERT_EQ(a.size(), b.size());
   size_t close = 0;

@@ -1,0 +1,188 @@
+// `eval`, `tokenize` and `export` on data/tiny, against what transformers computed.
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tests/integration/program.h"
+#include "tests/support/compare.h"
+
+namespace longrope {
+namespace {
+
+using testing::CloseRelative;
+using testing::ExpectRefused;
+using testing::Longrope;
+using testing::Output;
+using testing::RunProcess;
+using testing::TempFolder;
+using Json = nlohmann::json;
+
+constexpr double kTolerance = 1e-4;  // relative, of the total loss
+
+Json Golden() {
+  return Json::parse(
+      testing::SlurpFile(testing::SourcePath("tests/golden/transformers/tiny.json")));
+}
+
+Json GoldenCase(const std::string& name) {
+  const Json golden = Golden();
+  for (const Json& item : golden["cases"]) {
+    if (item["name"] == name) return item;
+  }
+  throw std::runtime_error("no golden case " + name);
+}
+
+std::vector<std::string> Eval(std::vector<std::string> more, const std::string& model) {
+  std::vector<std::string> arguments = {
+      "eval", "--model", model, "--text", testing::Passage(), "--lengths", "2048", "--json"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return Longrope(arguments);
+}
+
+// Nats of the one line that eval prints.
+double Nats(const std::vector<std::string>& more, const std::string& model = testing::Tiny()) {
+  const Output output = RunProcess(Eval(more, model));
+  EXPECT_EQ(output.code, 0) << output.err;
+  EXPECT_EQ(std::ranges::count(output.out, '\n'), 1) << output.out;
+  return output.code == 0 ? Json::parse(output.out)["nats"].get<double>() : NAN;
+}
+
+void WriteJson(const std::filesystem::path& path, const Json& json) {
+  testing::WriteFile(path, json.dump());
+}
+
+TEST(Tokenize, PrintsTheIdsThatEvalScoresAndNothingElse) {
+  const Output output =
+      RunProcess(Longrope({"tokenize", "--model", testing::Tiny(), testing::Passage()}));
+  ASSERT_EQ(output.code, 0);
+  EXPECT_EQ(output.err, "");
+  std::istringstream lines(output.out);
+  std::vector<int> ids;
+  for (int id = 0; lines >> id;) ids.push_back(id);
+  ASSERT_GE(ids.size(), 2048u);
+  ids.resize(2048);
+  EXPECT_EQ(ids, Golden()["ids"].get<std::vector<int>>());
+}
+
+TEST(Eval, MethodsGiveTheLossOfTransformers) {
+  const std::pair<const char*, const char*> methods[] = {
+      {"none", "none"}, {"linear", "pi"}, {"dynamic", "dynamic-ntk"}, {"yarn", "yarn"}};
+  for (const auto& [golden, method] : methods) {
+    EXPECT_TRUE(CloseRelative(Nats({"--method", method}),
+                              GoldenCase(golden)["total_nats"].get<double>(), kTolerance))
+        << method;
+  }
+  EXPECT_EQ(Nats({}), Nats({"--method", "none"}));
+}
+
+TEST(Eval, FactorFilesGiveTheLossOfTransformers) {
+  const TempFolder folder;
+  const Json golden = GoldenCase("longrope");
+  WriteJson(folder / "f.json", {{"lambda", golden["lambda"]}, {"attention_factor", 1.07}});
+  std::string csv;
+  for (const Json& value : golden["lambda"]) csv += value.dump() + "\n";
+  testing::WriteFile(folder / "f.csv", csv);
+  const double json = Nats({"--factors", folder / "f.json"});
+  EXPECT_TRUE(CloseRelative(json, golden["total_nats"].get<double>(), kTolerance));
+  EXPECT_EQ(Nats({"--factors", folder / "f.csv", "--attention-factor", "1.07"}), json);
+  EXPECT_NE(Nats({"--factors", folder / "f.csv"}), json);  // a CSV says nothing of m
+}
+
+TEST(Eval, AnExportedModelFolderIsScoredAsItsFactorFile) {
+  const TempFolder folder;
+  const Json golden = GoldenCase("longrope");
+  Json factors = {{"lambda", golden["lambda"]},
+                  {"attention_factor", 1.07},
+                  {"start_tokens", 16},
+                  {"original_length", 256},
+                  {"target_length", 2048},
+                  {"rope_base", 10000},
+                  {"head_dim", 64}};
+  WriteJson(folder / "f.json", factors);
+  const std::vector<std::string> command = {"export",    folder / "f.json", "--to",
+                                            "hf-folder", "--out",           folder / "out",
+                                            "--model",   testing::Tiny()};
+  ExpectRefused(RunProcess(Longrope(command)), {"first 16 tokens", "--drop-start-tokens"});
+  EXPECT_FALSE(std::filesystem::exists(folder / "out"));
+  factors["start_tokens"] = 0;
+  WriteJson(folder / "f.json", factors);
+  const Output exported = RunProcess(Longrope(command));
+  ASSERT_EQ(exported.code, 0) << exported.err;
+  EXPECT_EQ(exported.out, (folder / "out").string() + "\n");
+  EXPECT_EQ(Nats({}, folder / "out"), Nats({"--factors", folder / "f.json"}));
+  EXPECT_TRUE(
+      CloseRelative(Nats({}, folder / "out"), golden["total_nats"].get<double>(), kTolerance));
+  ExpectRefused(RunProcess(Longrope(command)), {"exists"});
+}
+
+TEST(Eval, BucketsAreChosenByTheLengthOfTheText) {
+  const TempFolder folder;
+  const Json lambda(std::vector<double>(32, 4.0)), ones(std::vector<double>(32, 1.0));
+  WriteJson(
+      folder / "f.json",
+      {{"lambda", lambda},
+       {"target_length", 1024},
+       {"buckets", {{{"length", 256}, {"lambda", ones}}, {{"length", 1024}, {"lambda", lambda}}}}});
+  const auto nats = [&](const std::string& lengths, std::vector<std::string> more) {
+    more.insert(more.end(), {"--lengths", lengths});
+    std::vector<std::string> command = {"eval",   "--model",          testing::Tiny(),
+                                        "--text", testing::Passage(), "--json"};
+    command.insert(command.end(), more.begin(), more.end());
+    const Output output = RunProcess(Longrope(command));
+    std::vector<double> all;
+    std::istringstream lines(output.out);
+    for (std::string line; std::getline(lines, line);) {
+      all.push_back(Json::parse(line)["nats"].get<double>());
+    }
+    return all;
+  };
+  const auto bucketed = nats("256,257,1100", {"--factors", folder / "f.json"});
+  const auto plain = nats("256", {"--method", "none"});
+  const auto pi = nats("257,1100", {"--method", "pi", "--target", "1024"});
+  EXPECT_EQ(bucketed, (std::vector<double>{plain.at(0), pi.at(0), pi.at(1)}));
+}
+
+TEST(Eval, TheTableAndTheJsonSayTheSame) {
+  const Output table = RunProcess(Longrope(
+      {"eval", "--model", testing::Tiny(), "--text", testing::Passage(), "--lengths", "100,200"}));
+  ASSERT_EQ(table.code, 0);
+  EXPECT_EQ(table.err, "");
+  EXPECT_EQ(std::ranges::count(table.out, '\n'), 3);
+  const Output json = RunProcess(Longrope({"eval", "--model", testing::Tiny(), "--text",
+                                           testing::Passage(), "--lengths", "100,200", "--json"}));
+  std::istringstream rows(table.out), objects(json.out);
+  std::string header, object;
+  std::getline(rows, header);
+  while (std::getline(objects, object)) {
+    const Json item = Json::parse(object);
+    int64_t length = 0, tokens = 0;
+    std::string document;
+    double nats = 0, perplexity = 0;
+    rows >> length >> document >> tokens >> nats >> perplexity;
+    EXPECT_EQ(item["length"], length);
+    EXPECT_EQ(item["document"], document);
+    EXPECT_EQ(item["tokens"], tokens);
+    EXPECT_EQ(tokens, length - 1);
+    EXPECT_TRUE(CloseRelative(nats, item["nats"].get<double>(), 1e-8));
+    EXPECT_TRUE(CloseRelative(item["perplexity"].get<double>(),
+                              std::exp(item["nats"].get<double>() / double(tokens)), 1e-12));
+    EXPECT_TRUE(CloseRelative(perplexity, item["perplexity"].get<double>(), 1e-6));
+  }
+}
+
+TEST(Eval, ThreadsDoNotChangeABit) {
+  const double one = Nats({"--method", "yarn", "--threads", "1"});
+  for (const char* threads : {"2", "3"}) {
+    EXPECT_EQ(Nats({"--method", "yarn", "--threads", threads}), one);
+  }
+  // Nor does the walk: this much only holds one layer's keys and values.
+  EXPECT_EQ(Nats({"--method", "yarn", "--threads", "1", "--memory-gb", "0.025"}), one);
+}
+
+TEST(Eval, TooLittleMemoryIsSaidBeforeAnythingIsScored) {
+  ExpectRefused(RunProcess(Eval({"--memory-gb", "0.005"}, testing::Tiny())),
+                {"tokens needs", "MB"});
+}
+
+}  // namespace
+}  // namespace longrope

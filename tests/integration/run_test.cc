@@ -1,0 +1,215 @@
+// Whole searches: what they leave behind, how they stop and go on.
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "search/rng.h"
+#include "tests/integration/program.h"
+
+namespace longrope {
+namespace fs = std::filesystem;
+namespace {
+
+using testing::ExpectRefused;
+using testing::FinalFiles;
+using testing::Longrope;
+using testing::Output;
+using testing::Process;
+using testing::RunProcess;
+using testing::SmallJob;
+using testing::TempFolder;
+
+TEST(Search, LeavesTheWholeRunFolderAndSaysWhereTheFactorsAre) {
+  const TempFolder folder;
+  const Output output = RunProcess(Longrope({"search", SmallJob(folder.path())}));
+  ASSERT_EQ(output.code, 0) << output.err;
+  const fs::path run = folder / "run";
+  for (const char* name :
+       {"job.yaml", "lock", "checkpoint.h5", "checkpoint.previous.h5", "history.csv", "times.csv",
+        "log.txt", "best.json", "factors.json", "table.csv"}) {
+    EXPECT_TRUE(fs::exists(run / name)) << name;
+  }
+  EXPECT_EQ(testing::Snapshot(run).size(), 10u);  // no temporary is left
+  EXPECT_NE(output.out.find("factors: " + (run / "factors.json").string() + "\n"),
+            std::string::npos);
+  EXPECT_NE(output.out.find("searched"), std::string::npos);
+  EXPECT_NE(output.err.find("'0'"), std::string::npos);  // the documents are named in the log
+  // 6 of generation 0 and twice 2 + 2 children.
+  const std::string history = testing::SlurpFile(run / "history.csv");
+  EXPECT_EQ(std::ranges::count(history, '\n'), 1 + 14);
+  for (const auto& [name, digest] : FinalFiles(run)) {
+    const std::string bytes = testing::SlurpFile(run / name);
+    EXPECT_EQ(bytes.find(folder.path().string()), std::string::npos) << name << " holds a path";
+  }
+  // The winner's file is what eval scores it with, to the last bit.
+  const auto factors = nlohmann::json::parse(testing::SlurpFile(run / "factors.json"));
+  const auto& corpus = factors["corpus"]["a"]["held_out"][0];
+  const std::string book =
+      (folder / "texts").string() + "/" + std::string(corpus["title"]) + ".txt";
+  const Output eval =
+      RunProcess(Longrope({"eval", "--model", testing::Tiny(), "--factors", run / "factors.json",
+                           "--text", book, "--lengths", "320", "--json"}));
+  ASSERT_EQ(eval.code, 0) << eval.err;
+  EXPECT_EQ(nlohmann::json::parse(eval.out)["perplexity"], factors["scores"]["a"]["held_out"]);
+}
+
+TEST(Search, RefusesAUsedFolderAndResumeOfAFinishedRunIsDone) {
+  const TempFolder folder;
+  const std::string job = SmallJob(folder.path());
+  ASSERT_EQ(RunProcess(Longrope({"search", job})).code, 0);
+  const auto before = FinalFiles(folder / "run");
+  ExpectRefused(RunProcess(Longrope({"search", job})), {"longrope resume", "output.folder"});
+  const Output again = RunProcess(Longrope({"resume", folder / "run"}));
+  EXPECT_EQ(again.code, 0);
+  EXPECT_NE(again.err.find("finished"), std::string::npos);
+  EXPECT_EQ(FinalFiles(folder / "run"), before);
+  const Output show = RunProcess(Longrope({"show", folder / "run"}));
+  EXPECT_EQ(show.code, 0);
+  EXPECT_NE(show.out.find("14 of 14 evaluations"), std::string::npos) << show.out;
+  EXPECT_NE(show.out.find("finished"), std::string::npos);
+}
+
+TEST(Search, ThreadsDoNotChangeAByte) {
+  testing::Files expected;
+  for (const char* threads : {"1", "2", "3"}) {
+    const TempFolder folder;
+    ASSERT_EQ(RunProcess(Longrope({"search", SmallJob(folder.path()), "--threads", threads})).code,
+              0);
+    const auto files = FinalFiles(folder / "run");
+    if (expected.empty()) expected = files;
+    EXPECT_EQ(files, expected) << threads << " threads";
+  }
+}
+
+// Twenty moments, from before the model loads to after the last score.
+TEST(Search, KilledAtAnyTimeItResumesToTheSameBytes) {
+  const TempFolder folder;
+  const auto search = Longrope({"search", SmallJob(folder.path()), "--threads", "1", "--set",
+                                "stages.a.documents=1"});
+  const auto began = std::chrono::steady_clock::now();
+  ASSERT_EQ(RunProcess(search).code, 0);
+  const auto whole = std::chrono::steady_clock::now() - began;
+  const auto expected = FinalFiles(folder / "run");
+  Rng rng(21, "kills", 0, 0);
+  int killed = 0;
+  for (int moment = 0; moment < 20; ++moment) {
+    fs::remove_all(folder / "run");
+    std::vector<std::string> command = search;
+    for (int kills = 0; kills < 2; ++kills) {
+      Process process(command);
+      std::this_thread::sleep_for(whole / 1000 * rng.Below(1000));
+      process.Signal(SIGKILL);
+      killed += process.Wait().signal == SIGKILL;
+      if (fs::exists(folder / "run/job.yaml")) command = Longrope({"resume", folder / "run"});
+    }
+    const Output output = RunProcess(command);
+    ASSERT_EQ(output.code, 0) << output.err;
+    ASSERT_EQ(FinalFiles(folder / "run"), expected) << "moment " << moment;
+  }
+  EXPECT_GT(killed, 20);
+}
+
+TEST(Search, StopsOnASignalWithExitCode75AndGoesOn) {
+  const TempFolder folder;
+  const std::string job = SmallJob(folder.path());
+  ASSERT_EQ(RunProcess(Longrope({"search", job})).code, 0);
+  const auto expected = FinalFiles(folder / "run");
+  for (int signal : {SIGTERM, SIGINT, SIGUSR1}) {
+    fs::remove_all(folder / "run");
+    Process process(Longrope({"search", job}));
+    ASSERT_TRUE(process.WaitFor([&] { return fs::exists(folder / "run/best.json"); }));
+    process.Signal(signal);
+    process.Signal(signal);  // a second one corrupts nothing
+    const Output stopped = process.Wait();
+    EXPECT_EQ(stopped.code, 75) << stopped.err;
+    EXPECT_NE(stopped.err.find("longrope resume"), std::string::npos);
+    EXPECT_FALSE(fs::exists(folder / "run/factors.json"));
+    const Output show = RunProcess(Longrope({"show", folder / "run"}));
+    EXPECT_NE(show.out.find("not finished"), std::string::npos);
+    ASSERT_EQ(RunProcess(Longrope({"resume", folder / "run"})).code, 0);
+    EXPECT_EQ(FinalFiles(folder / "run"), expected);
+  }
+}
+
+TEST(Search, ASecondProcessIsRefusedAndChangesNothing) {
+  const TempFolder folder;
+  const std::string job = SmallJob(folder.path());
+  Process first(Longrope({"search", job}));
+  ASSERT_TRUE(first.WaitFor([&] { return fs::exists(folder / "run/best.json"); }));
+  first.Halt();  // holds still while the other tries
+  const auto before = testing::Snapshot(folder / "run");
+  ExpectRefused(RunProcess(Longrope({"resume", folder / "run"})), {"process ", "is working"});
+  ExpectRefused(RunProcess(Longrope({"search", job})), {"longrope resume"});
+  EXPECT_EQ(testing::Snapshot(folder / "run"), before);
+  first.Signal(SIGCONT);
+  EXPECT_EQ(first.Wait().code, 0);
+}
+
+TEST(Search, BudgetsMayBeRaisedAndOtherKeysNot) {
+  const TempFolder folder;
+  const std::string job = SmallJob(folder.path());
+  ASSERT_EQ(RunProcess(Longrope({"search", job, "--set", "stages.a.generations=4", "--set",
+                                 "output.folder=" + (folder / "whole").string()}))
+                .code,
+            0);
+  ASSERT_EQ(RunProcess(Longrope({"search", job})).code, 0);
+  const auto resume = [&](const std::string& setting) {
+    return RunProcess(Longrope({"resume", folder / "run", "--set", setting}));
+  };
+  ExpectRefused(resume("stages.a.bound=3"), {"stages.a.bound"});
+  ExpectRefused(resume("stages.a.generations=1"), {"stages.a.generations", "raised"});
+  const Output raised = resume("stages.a.generations=4");
+  ASSERT_EQ(raised.code, 0) << raised.err;
+  auto files = FinalFiles(folder / "run"), whole = FinalFiles(folder / "whole");
+  // The checkpoint also keeps what the earlier winner scored on held-out documents.
+  files.erase("checkpoint.h5");
+  whole.erase("checkpoint.h5");
+  EXPECT_EQ(files, whole);
+  // A run may be moved.
+  fs::rename(folder / "run", folder / "moved");
+  EXPECT_EQ(RunProcess(Longrope({"resume", folder / "moved"})).code, 0);
+}
+
+TEST(Search, ADryRunPrintsTheJobAndItsCostAndWritesNothing) {
+  const TempFolder folder;
+  const std::string job = SmallJob(folder.path());
+  const auto before = testing::Snapshot(folder.path());
+  const Output output = RunProcess(Longrope({"search", job, "--dry-run"}));
+  EXPECT_EQ(output.code, 0) << output.err;
+  for (const char* part : {"population: 6", "evaluations: 14",
+                           "scores: ", "memory: ", "time: ", "fitness: ", "held-out: "}) {
+    EXPECT_NE(output.out.find(part), std::string::npos) << part << " in " << output.out;
+  }
+  EXPECT_EQ(testing::Snapshot(folder.path()), before);
+  // The shape alone is enough.
+  fs::create_directory(folder / "config-only");
+  fs::copy_file(testing::SourcePath("data/tiny/config.json"), folder / "config-only/config.json");
+  const Output shape = RunProcess(Longrope(
+      {"search", job, "--dry-run", "--set", "model.path=" + (folder / "config-only").string()}));
+  EXPECT_EQ(shape.code, 0) << shape.err;
+  EXPECT_NE(shape.out.find("not checked"), std::string::npos);
+}
+
+TEST(Search, ProgressOnATerminalIsABarThatFitsIt) {
+  const TempFolder folder;
+  const Output output =
+      RunProcess(Longrope({"search", SmallJob(folder.path())}), {.terminal_columns = 72});
+  ASSERT_EQ(output.code, 0);
+  const std::string clear = "\r\033[K";
+  size_t bars = 0;
+  for (size_t at = output.err.find(clear); at != std::string::npos;) {
+    const size_t next = output.err.find(clear, at + 1);
+    const std::string bar = output.err.substr(at + clear.size(), next - at - clear.size());
+    at = next;
+    if (!bar.starts_with("[")) continue;  // cleared for a log line
+    if (bar.find(" left") != std::string::npos) {
+      ++bars;
+      EXPECT_LT(bar.substr(0, bar.find("\r")).size(), 72u) << bar;
+      EXPECT_NE(bar.find("/14 evaluations, best "), std::string::npos) << bar;
+    }
+  }
+  EXPECT_GE(bars, 28u);  // one a score
+}
+
+}  // namespace
+}  // namespace longrope
