@@ -84,8 +84,8 @@ TEST(Search, ThreadsDoNotChangeAByte) {
 // Twenty moments, from before the model loads to after the last score.
 TEST(Search, KilledAtAnyTimeItResumesToTheSameBytes) {
   const TempFolder folder;
-  const auto search = Longrope({"search", SmallJob(folder.path()), "--threads", "1", "--set",
-                                "stages.a.documents=1"});
+  const auto search = Longrope(
+      {"search", SmallJob(folder.path()), "--threads", "1", "--set", "stages.a.documents=1"});
   const auto began = std::chrono::steady_clock::now();
   ASSERT_EQ(RunProcess(search).code, 0);
   const auto whole = std::chrono::steady_clock::now() - began;
