@@ -183,7 +183,7 @@ std::string Verdict(const std::vector<TableRow>& rows) {
              " on the " + documents + " documents";
     };
     text += winner.stage + ": the winner " + say(&TableRow::fitness, "fitness");
-    if (winner.held_out) text += ", " + say(&TableRow::held_out, "held-out");
+    if (winner.held_out) text += " and " + say(&TableRow::held_out, "held-out");
     text += "\n";
   }
   return text;

@@ -191,6 +191,7 @@ TEST(Search, ADryRunPrintsTheJobAndItsCostAndWritesNothing) {
 }
 
 TEST(Search, ProgressOnATerminalIsABarThatFitsIt) {
+  if (!testing::HasTerminals()) GTEST_SKIP() << "no terminals here: is /dev/pts mounted?";
   const TempFolder folder;
   const Output output =
       RunProcess(Longrope({"search", SmallJob(folder.path())}), {.terminal_columns = 72});

@@ -137,6 +137,12 @@ Output Process::Wait() {
   return output;
 }
 
+bool HasTerminals() {
+  const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY);
+  if (terminal >= 0) ::close(terminal);
+  return terminal >= 0;
+}
+
 Output RunProcess(const std::vector<std::string>& command, const ProcessOptions& options) {
   return Process(command, options).Wait();
 }

@@ -53,6 +53,9 @@ class Process {
   void Drain();
 };
 
+// Can a process be given a terminal here? Not in a chroot without /dev/pts.
+bool HasTerminals();
+
 // Runs to the end.
 Output RunProcess(const std::vector<std::string>& command, const ProcessOptions& options = {});
 

@@ -25,19 +25,20 @@ TableRow Row(const char* stage, const char* method, double fitness,
 
 TEST(Verdict, SaysWhichDocumentsTheWinnerWinsOn) {
   EXPECT_EQ(Verdict({}), "");
-  EXPECT_EQ(Verdict({Row("s", "pi", 5, 6), Row("s", "yarn", 4, 5), Row("s", "searched", 3, 4)}),
-            "s: the winner beats every baseline on the fitness documents, beats every baseline on "
-            "the held-out documents\n");
+  EXPECT_EQ(
+      Verdict({Row("s", "pi", 5, 6), Row("s", "yarn", 4, 5), Row("s", "searched", 3, 4)}),
+      "s: the winner beats every baseline on the fitness documents and beats every baseline on "
+      "the held-out documents\n");
   EXPECT_EQ(Verdict({Row("s", "yarn", 4, 5), Row("s", "searched", 3, 5.5)}),
-            "s: the winner beats every baseline on the fitness documents, does not beat every "
+            "s: the winner beats every baseline on the fitness documents and does not beat every "
             "baseline on the held-out documents\n");
   EXPECT_EQ(Verdict({Row("s", "yarn", 4, 5), Row("s", "searched", 4, 4)}),  // a draw is no win
-            "s: the winner does not beat every baseline on the fitness documents, beats every "
+            "s: the winner does not beat every baseline on the fitness documents and beats every "
             "baseline on the held-out documents\n");
   EXPECT_EQ(Verdict({Row("s", "yarn", 4, std::nullopt), Row("s", "searched", 3, std::nullopt)}),
             "s: the winner beats every baseline on the fitness documents\n");
   EXPECT_EQ(Verdict({Row("s", "yarn", 4, 5), Row("s", "searched", 3, kInfinity)}),
-            "s: the winner beats every baseline on the fitness documents, does not beat every "
+            "s: the winner beats every baseline on the fitness documents and does not beat every "
             "baseline on the held-out documents\n");
 }
 
@@ -51,7 +52,7 @@ TEST(Verdict, EachStageHasItsOwnBaselines) {
   const std::string text = Verdict({Row("a", "pi", 2, 2), Row("a", "searched", 1, 1),
                                     Row("b", "pi", 0.5, 0.5), Row("b", "searched", 0.9, 0.1)});
   EXPECT_TRUE(
-      text.starts_with("a: the winner beats every baseline on the fitness documents, "
+      text.starts_with("a: the winner beats every baseline on the fitness documents and "
                        "beats every baseline on the held-out documents\n"))
       << text;
   EXPECT_NE(text.find("b: the winner does not beat every baseline on the fitness"),
