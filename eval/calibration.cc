@@ -104,6 +104,7 @@ Calibration Calibrate(const Engine& engine, const ModelShape& shape) {
   const std::vector<int32_t> targets(nats.size(), 0);
   const auto rows = static_cast<double>(chunk);
   Calibration calibration;
+  sequence->Score({0, chunk}, targets, nats);  // warms caches up
   calibration.head_row = SecondsOf([&] { sequence->Score({0, chunk}, targets, nats); }) / rows;
   // The first chunk also warms caches up: the slope is that of the second to the last.
   const double slope = (seconds.back() - seconds[1]) / (rows * rows * (kChunks - 2));

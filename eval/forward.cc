@@ -100,7 +100,7 @@ ForwardPlan PlanForward(const Engine& engine, const ForwardNeeds& needs, int64_t
   if (layers.account.Total() <= memory_bytes) return layers;
   throw InputError("a document of " + std::to_string(needs.tokens) + " tokens needs " +
                    layers.account.Text() + " of memory; allowed are " + Megabytes(memory_bytes) +
-                   " (backend.memory_gb)");
+                   " (backend.memory_gb, --memory-gb)");
 }
 
 std::optional<std::vector<double>> TokenNats(const Model& model, const ModelShape& shape,

@@ -21,7 +21,7 @@ struct MemoryAccount {
   int64_t tokens = 0;      // ids, targets, nats of every token
 
   int64_t Total() const { return weights + rope_table + sequence + tokens; }
-  // "weights 123 MB + rope table ... = 456 MB"
+  // "weights 123 MB, rope table 4 MB, ...: 456 MB"
   std::string Text() const;
 };
 

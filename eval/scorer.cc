@@ -20,7 +20,7 @@ ForwardNeeds NeedsOf(const ModelConfig& config, DType stored, int64_t tokens) {
 Scorer::Scorer(const Engine& engine, const ModelFolder& folder, const ScorerOptions& options)
     : engine_(engine), folder_(folder), options_(options), shape_(folder.config().shape) {
   if (!options.sliding_window) shape_.sliding_window = 0;
-  Plan(1);  // before memory is taken for the weights
+  Plan(options.longest);  // before memory is taken for the weights
   model_ = engine.Bind(shape_, folder);
 }
 
@@ -58,6 +58,7 @@ void ModelEvaluator::Run(std::span<const Task> tasks, const Done& done, std::sto
 FingerprintParts ModelEvaluator::Fingerprint() const {
   FingerprintParts parts = {{"model", digest_},
                             {"engine", std::string(scorer_.engine().name())},
+                            {"build", std::string(scorer_.engine().build())},
                             {"sliding window", std::to_string(scorer_.sliding_window())}};
   for (size_t i = 0; i < documents_.size(); ++i) {
     parts.emplace_back("document " + std::to_string(i),

@@ -16,6 +16,7 @@ namespace longrope {
 
 struct ScorerOptions {
   int64_t memory_bytes = INT64_MAX;  // that one document may take, weights included
+  int64_t longest = 2;  // tokens of the longest document to come: refused before weights are bound
   // Mask keys beyond the model's sliding window. Off where factors extend the model beyond it.
   bool sliding_window = true;
 };
@@ -27,7 +28,6 @@ class Scorer {
   Scorer(const Engine& engine, const ModelFolder& folder, const ScorerOptions& options);
 
   const Engine& engine() const { return engine_; }
-  const ModelFolder& folder() const { return folder_; }
   int64_t sliding_window() const { return shape_.sliding_window; }  // 0 where it is off
   // Throws InputError if documents of that many tokens do not fit into memory.
   ForwardPlan Plan(int64_t tokens) const;
@@ -49,7 +49,7 @@ ForwardNeeds NeedsOf(const ModelConfig& config, DType stored, int64_t tokens);
 // Scores fixed documents on a Scorer.
 class ModelEvaluator final : public Evaluator {
  public:
-  // `scorer` outlives the evaluator. `digest`: of the model and its tokenizer.
+  // `scorer` outlives the evaluator. `digest`: of the model.
   ModelEvaluator(const Scorer& scorer, std::vector<Document> documents, std::string digest);
   void Run(std::span<const Task> tasks, const Done& done, std::stop_token stop) override;
   FingerprintParts Fingerprint() const override;

@@ -66,6 +66,9 @@ class Engine {
   virtual ~Engine() = default;
   // Which implementation answers, e.g. "reference/f32/x86-64-v3"; part of a run's fingerprint.
   virtual std::string_view name() const = 0;
+  // What else its bits depend on: compiler and libraries, e.g. "GCC 12.2.0, Eigen 3.4.0,
+  // glibc 2.36".
+  virtual std::string_view build() const = 0;
   // Rows begin on multiples of this: engines compute whole blocks, zero-padded at the end, so that
   // results do not depend on the chunks asked for. In tokens.
   virtual int64_t Grain() const = 0;

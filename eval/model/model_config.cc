@@ -10,8 +10,10 @@
 namespace longrope {
 namespace {
 
-constexpr int64_t kMaxSize = 1 << 24;             // of a width or a vocabulary, in elements
-constexpr int64_t kMaxLength = int64_t{1} << 32;  // of a text, in tokens
+constexpr int64_t kMaxSize = 1 << 24;  // of a width or a vocabulary, in elements
+constexpr int64_t kMaxLayers = 1 << 16;
+constexpr int64_t kMinLength = 2;  // of a text, in tokens: ln L divides
+constexpr int64_t kMaxLength = int64_t{1} << 32;
 
 int Size(const JsonObject& config, const std::string& key) {
   const auto value = config.Integer(key, 1, kMaxSize);
@@ -47,7 +49,8 @@ void RefuseWhatIsNotComputed(const JsonObject& config) {
   }
 }
 
-ModelShape Shape(const JsonObject& config, const ConfigOverrides& overrides) {
+ModelShape Shape(const JsonObject& config, const std::string& family,
+                 const ConfigOverrides& overrides) {
   ModelShape shape;
   shape.layers = Size(config, "num_hidden_layers");
   shape.hidden = Size(config, "hidden_size");
@@ -57,9 +60,14 @@ ModelShape Shape(const JsonObject& config, const ConfigOverrides& overrides) {
   shape.ffn = Size(config, "intermediate_size");
   shape.vocab = Size(config, "vocab_size");
   const double epsilon = config.Number("rms_norm_eps").value_or(1e-6);
-  if (!(epsilon >= 0 && epsilon < 1)) config.Refuse("rms_norm_eps", "allowed: from 0 to below 1");
+  // Without one a row of zeros, as padding is, has no norm; and an engine holds it in float32.
+  if (!(epsilon >= FLT_MIN && epsilon < 1)) {
+    config.Refuse("rms_norm_eps", "allowed: above 0 and below 1");
+  }
   shape.norm_epsilon = static_cast<float>(epsilon);
-  shape.sliding_window = config.Integer("sliding_window", 1, kMaxLength).value_or(0);
+  if (family == "mistral") {  // transformers' LLaMA does not read the key
+    shape.sliding_window = config.Integer("sliding_window", 1, kMaxLength).value_or(0);
+  }
   if (shape.heads % shape.kv_heads != 0) {
     config.Refuse("num_key_value_heads", "does not divide num_attention_heads");
   }
@@ -76,6 +84,9 @@ ModelShape Shape(const JsonObject& config, const ConfigOverrides& overrides) {
   if (head_dim % 2 != 0 || head_dim < 2 || head_dim > 4096) {
     config.Refuse("head_dim", std::to_string(head_dim) + "; allowed: even, up to 4096");
   }
+  if (shape.heads * head_dim > kMaxSize || shape.layers > kMaxLayers) {
+    config.Refuse("num_attention_heads", "heads times head_dim, or layers, are out of range");
+  }
   shape.head_dim = static_cast<int>(head_dim);
   return shape;
 }
@@ -91,10 +102,11 @@ std::optional<JsonObject> RopeBlock(const JsonObject& config) {
 
 double Base(const JsonObject& config) {
   std::optional<double> base = config.Number("rope_theta");
-  if (config.Has("rope_parameters")) {
-    const auto inner = config.Object("rope_parameters").Number("rope_theta");
+  for (const char* key : {"rope_parameters", "rope_scaling"}) {
+    if (!config.Has(key)) continue;
+    const auto inner = config.Object(key).Number("rope_theta");
     if (base && inner && *base != *inner) {
-      config.Refuse("rope_theta", "differs from rope_parameters.rope_theta");
+      config.Refuse("rope_theta", std::string("differs from ") + key + ".rope_theta");
     }
     if (!base) base = inner;
   }
@@ -112,11 +124,11 @@ std::string ScalingType(const std::optional<JsonObject>& block) {
 std::optional<int64_t> OriginalLength(const JsonObject& config, const std::string& family,
                                       const std::optional<JsonObject>& block) {
   constexpr const char* kKey = "original_max_position_embeddings";
-  if (const auto top = config.Integer(kKey, 1, kMaxLength)) return top;
+  if (const auto top = config.Integer(kKey, kMinLength, kMaxLength)) return top;
   if (block) {
-    if (const auto inner = block->Integer(kKey, 1, kMaxLength)) return inner;
+    if (const auto inner = block->Integer(kKey, kMinLength, kMaxLength)) return inner;
   }
-  const auto longest = config.Integer("max_position_embeddings", 1, kMaxLength);
+  const auto longest = config.Integer("max_position_embeddings", kMinLength, kMaxLength);
   // A longrope model's longest length is its extended one; a Mistral's is not what it learned on.
   if (family == "mistral" || ScalingType(block) == "longrope") return std::nullopt;
   return longest;
@@ -170,7 +182,7 @@ ModelConfig ReadModelConfig(const std::filesystem::path& folder, const ConfigOve
   ModelConfig model;
   model.family = Family(config);
   RefuseWhatIsNotComputed(config);
-  model.shape = Shape(config, overrides);
+  model.shape = Shape(config, model.family, overrides);
   model.tied_head = config.Flag("tie_word_embeddings").value_or(false);
   const std::string stored =
       config.Text("torch_dtype").value_or(config.Text("dtype").value_or("float32"));

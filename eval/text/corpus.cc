@@ -110,14 +110,17 @@ class Drawer {
 
   std::vector<Document> Take(size_t books) {
     if (!Full()) {
-      throw InputError("data: " + std::to_string(documents_.size()) + " of the " +
-                       std::to_string(options_.count) + " documents of " +
-                       std::to_string(options_.length) + " tokens can be drawn from " +
-                       std::to_string(books) + " books (" +
-                       CountsByLength(lengths_, options_.length) + " tokens)" +
-                       (options_.join ? ""
-                                      : "; give longer books, ask for fewer documents, or "
-                                        "set data.join: true"));
+      throw InputError(
+          "data: " + std::to_string(documents_.size()) + " of the " +
+          std::to_string(options_.count) + " documents of " + std::to_string(options_.length) +
+          " tokens can be drawn from " + std::to_string(books) + " books (" +
+          CountsByLength(lengths_, options_.length) + " tokens" +
+          (options_.min_tokens > 0 ? "; data.min_tokens is " + std::to_string(options_.min_tokens)
+                                   : "") +
+          ")" +
+          (options_.join ? ""
+                         : "; give longer books, ask for fewer documents, or "
+                           "set data.join: true"));
     }
     return std::move(documents_);
   }
@@ -149,7 +152,11 @@ std::string ReadText(const fs::path& path) {
 
 std::unique_ptr<Corpus> OpenCorpus(const CorpusOptions& options) {
   const fs::path& path = options.path;
-  if (!fs::exists(path)) throw InputError("data.path: " + path.string() + ": does not exist");
+  std::error_code error;
+  if (!fs::exists(path, error)) {
+    throw InputError("data.path: " + path.string() +
+                     (error ? ": " + error.message() : ": does not exist"));
+  }
   std::unique_ptr<Corpus> corpus;
   if (fs::is_directory(path)) {
     std::vector<fs::path> files;

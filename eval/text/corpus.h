@@ -47,8 +47,7 @@ std::string TokensDigest(const std::vector<int32_t>& tokens);
 
 struct DrawOptions {
   int64_t length = 0;      // tokens of every document, BOS included
-  int64_t min_tokens = 0;  // books shorter than this are left out (never less than `length`
-                           // unless joined)
+  int64_t min_tokens = 0;  // books shorter than this are left out
   int count = 0;           // documents to draw
   bool join = false;       // concatenate whole books (BOS once) until a document is long enough
 };

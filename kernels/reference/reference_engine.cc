@@ -1,5 +1,9 @@
 #include "kernels/reference/reference_engine.h"
 
+#include <cpuid.h>
+#include <gnu/libc-version.h>
+
+#include <Eigen/Core>
 #include <stdexcept>
 #include <string>
 
@@ -12,9 +16,14 @@ namespace {
 using reference::BlockKernels;
 using Isa = ReferenceOptions::Isa;
 
+// All that code for x86-64-v3 may use. The compiler's own test does not know every one of them.
 bool HasV3() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-         __builtin_cpu_supports("bmi2");
+  unsigned a = 0, b = 0, extended = 0, basic = 0, d = 0;
+  constexpr unsigned kLzcnt = 1u << 5, kMovbe = 1u << 22, kF16c = 1u << 29;
+  return __get_cpuid(1, &a, &b, &basic, &d) && (basic & kMovbe) && (basic & kF16c) &&
+         __get_cpuid(0x80000001, &a, &b, &extended, &d) && (extended & kLzcnt) &&
+         __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
 }
 
 Isa Choose(Isa asked) {
@@ -34,6 +43,17 @@ const BlockKernels<T>& KernelsOf(Isa isa) {
   }
 }
 
+std::string BuildText() {
+  const auto version = [](auto... numbers) {
+    std::string text;
+    ((text += (text.empty() ? "" : ".") + std::to_string(numbers)), ...);
+    return text;
+  };
+  return std::string("compiler ") + __VERSION__ + ", Eigen " +
+         version(EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, EIGEN_MINOR_VERSION) + ", glibc " +
+         gnu_get_libc_version();  // whose exp and log are called
+}
+
 template <class T>
 class ReferenceEngine final : public Engine {
  public:
@@ -45,6 +65,7 @@ class ReferenceEngine final : public Engine {
   }
 
   std::string_view name() const override { return name_; }
+  std::string_view build() const override { return build_; }
   int64_t Grain() const override { return reference::kBlockRows; }
   int Threads() const override { return threads_; }
 
@@ -69,6 +90,7 @@ class ReferenceEngine final : public Engine {
   const BlockKernels<T>& kernels_;
   int threads_;
   std::string name_;
+  std::string build_ = BuildText();
 };
 
 }  // namespace

@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
-#include <stop_token>
 
 namespace longrope {
 
@@ -14,8 +13,8 @@ inline constexpr int kExitInput = 2;     // bad input or usage
 inline constexpr int kExitStopped = 75;  // stopped by a signal; `resume` goes on
 
 // The work of the subcommand that was chosen; returns an exit code, throws InputError for bad
-// input. `stop` is requested by SIGTERM, SIGINT and SIGUSR1.
-using Action = std::function<int(std::stop_token stop)>;
+// input.
+using Action = std::function<int()>;
 
 // Each adds its subcommand, which sets *action when it is parsed.
 void AddSearch(CLI::App& app, Action* action);

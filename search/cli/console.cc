@@ -33,18 +33,15 @@ int TerminalColumns() {
   return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-// A bar before the text where the line has room for one; never as wide as the terminal, since a
-// line that wraps cannot be drawn over.
-std::string BarLine(double share, std::string text, int columns) {
-  const int room = columns - 1;
-  const int width = std::min(kBarWidth, room - static_cast<int>(text.size()) - 3);
+// A bar of `width` characters, if it has any, before the text; never as wide as the terminal, since
+// a line that wraps cannot be drawn over.
+std::string BarLine(double share, std::string text, int width, int columns) {
   if (width >= kShortestBar) {
     const int filled = std::clamp(static_cast<int>(share * width), 0, width);
     text = "[" + std::string(static_cast<size_t>(filled), '#') +
            std::string(static_cast<size_t>(width - filled), '.') + "] " + text;
   }
-  if (static_cast<int>(text.size()) > room) text.resize(static_cast<size_t>(std::max(room, 0)));
-  return text;
+  return text.substr(0, static_cast<size_t>(std::max(columns - 1, 0)));
 }
 
 }  // namespace
@@ -79,10 +76,13 @@ std::string Console::Line(const Progress& progress) const {
   const auto left = static_cast<double>(progress.planned_scores - progress.scores);
   char best[32] = "-";  // nothing is evaluated yet
   if (std::isfinite(progress.best)) std::snprintf(best, sizeof best, "%.4f", progress.best);
+  std::string done = std::to_string(progress.evaluations) + "/" +
+                     std::to_string(progress.planned_evaluations) + " evaluations";
+  if (progress.phase == Progress::Phase::kBaselines) done = "baselines";
+  if (progress.phase == Progress::Phase::kHeldOut) done = "held-out documents";
   char text[240];
-  std::snprintf(text, sizeof text, "%s %lld/%lld evaluations, best %s, %.3g scores/s, %s left",
-                progress.stage.c_str(), static_cast<long long>(progress.evaluations),
-                static_cast<long long>(progress.planned_evaluations), best, rate,
+  std::snprintf(text, sizeof text, "%s: %s, best %s, %.3g%s/s, %s left", progress.stage.c_str(),
+                done.c_str(), best, rate, terminal_ ? "" : " scores",
                 DurationText(rate > 0 ? left / rate : INFINITY).c_str());
   return text;
 }
@@ -96,9 +96,14 @@ void Console::OnProgress(const Progress& progress) {
                        std::chrono::duration<double>(progress.seconds));
   }
   if (terminal_) {
+    // Room for the longest text of a stage, so that the bar keeps its width.
+    constexpr int kTextWidth = 64;
+    const int columns = TerminalColumns();
+    const int width =
+        std::min(kBarWidth, columns - kTextWidth - static_cast<int>(progress.stage.size()));
     const double share =
         static_cast<double>(progress.scores) / static_cast<double>(progress.planned_scores);
-    std::fprintf(stderr, "\r\033[K%s", BarLine(share, Line(progress), TerminalColumns()).c_str());
+    std::fprintf(stderr, "\r\033[K%s", BarLine(share, Line(progress), width, columns).c_str());
     bar_shown_ = true;
   } else if (now - said_ >= kQuiet) {
     said_ = now;

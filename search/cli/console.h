@@ -27,6 +27,8 @@ class Console final : public RunObserver {
   ~Console() override;
   // From here on log lines are appended to `path` too. Throws InputError.
   void LogTo(const std::filesystem::path& path);
+  // Removes the bar: what follows goes to stdout.
+  void Finish() { ClearBar(); }
   void OnProgress(const Progress& progress) override;
   void OnMessage(const std::string& text) override;
   void OnWarning(const std::string& text) override;

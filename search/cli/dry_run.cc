@@ -8,6 +8,7 @@
 #include "eval/forward.h"
 #include "eval/scorer.h"
 #include "search/cli/command.h"
+#include "search/cli/console.h"
 #include "search/cli/duration.h"
 #include "search/job/job_file.h"
 #include "search/job/model_stages.h"
@@ -26,6 +27,7 @@ void PrintStage(const Job& job, const StagePlan& plan, const ModelConfig& config
   const ForwardPlan forward =
       PlanForward(engine, NeedsOf(config, config.stored, options.length), memory);
   const double one = calibration.DocumentSeconds(shape, options.length);
+  if (!plan.warning.empty()) LogWarning(plan.warning);
   std::cout << "stage " << options.name << ": " << plan.ratio << " times the original length, "
             << "lambda up to " << plan.space.Decode(plan.space.Largest()).lambda.back() << "\n"
             << "  evaluations: " << plan.Evaluations() << "\n"
@@ -41,8 +43,10 @@ void PrintStage(const Job& job, const StagePlan& plan, const ModelConfig& config
 // Texts are checked where they and the tokenizer are at hand.
 void PrintTexts(const Job& job, const ModelConfig& config) {
   namespace fs = std::filesystem;
-  if (!fs::exists(job.data.path) || !fs::exists(fs::path(job.model.path) / "tokenizer.model")) {
-    std::cout << "texts: not checked (no texts or no tokenizer.model here)\n";
+  for (const fs::path& needed :
+       {fs::path(job.data.path), fs::path(job.model.path) / "tokenizer.model"}) {
+    if (fs::exists(needed)) continue;
+    std::cout << "texts: not checked, " << needed.string() << " is missing\n";
     return;
   }
   const auto tokenizer = OpenTokenizer(job.model.path, config.shape.vocab);

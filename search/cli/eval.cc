@@ -11,6 +11,7 @@
 #include "search/cli/console.h"
 #include "search/cli/model_arguments.h"
 #include "search/factors/factor_file.h"
+#include "search/number_text.h"
 
 namespace longrope {
 namespace {
@@ -19,7 +20,8 @@ struct Arguments {
   ModelArguments model;
   BackendArguments backend;
   std::string factors, method;
-  int64_t target = 0;           // 0: the length at hand
+  int64_t target = 0;  // 0: the length at hand
+  YarnOptions yarn;
   double attention_factor = 0;  // 0: the factors' own
   std::vector<std::string> texts;
   std::vector<int64_t> lengths;
@@ -66,6 +68,13 @@ class Rotations {
   // Do they carry the model beyond what it learned on, so that its sliding window is off?
   bool Extend() const { return !arguments_.factors.empty() || method_ != RopeMethod::kNone; }
 
+  // Where the rotation comes from.
+  std::string Text() const {
+    if (!arguments_.factors.empty()) return "factors of " + arguments_.factors;
+    if (!arguments_.method.empty()) return "method " + arguments_.method;
+    return config_.own_factors ? "longrope, as config.json says" : "plain, as config.json says";
+  }
+
   RopeFactors For(int64_t length) const {
     RopeFactors factors = set_ ? set_->For(length) : MethodFactorsFor(length);
     if (arguments_.attention_factor > 0) factors.attention_factor = arguments_.attention_factor;
@@ -80,7 +89,7 @@ class Rotations {
     const RopeShape shape = config_.Rope();
     const auto target = static_cast<double>(arguments_.target > 0 ? arguments_.target : length);
     const double ratio = std::max(1.0, target / static_cast<double>(shape.original_length));
-    return MethodFactors(method_, shape, ratio, length);
+    return MethodFactors(method_, shape, ratio, length, arguments_.yarn);
   }
 
   const Arguments& arguments_;
@@ -89,29 +98,30 @@ class Rotations {
   RopeMethod method_ = RopeMethod::kNone;
 };
 
-void PrintScore(const Text& text, int64_t length, const Score& score, bool json) {
-  const double perplexity = Perplexity(score.nats, score.tokens);
-  if (json) {
-    nlohmann::ordered_json line;
-    line["length"] = length;
-    line["document"] = text.title;
-    line["tokens"] = score.tokens;
-    line["nats"] = score.nats;
-    line["perplexity"] = perplexity;
-    std::cout << line.dump() << std::endl;
-    return;
-  }
-  char line[160];
-  std::snprintf(line, sizeof line, "%10lld %-32s %10lld %16.6f %14.6f",
-                static_cast<long long>(length), text.title.substr(0, 32).c_str(),
-                static_cast<long long>(score.tokens), score.nats, perplexity);
+void PrintJson(const Text& text, int64_t length, const Score& score) {
+  nlohmann::ordered_json line;
+  line["length"] = length;
+  line["document"] = text.title;
+  line["tokens"] = score.tokens;
+  line["nats"] = score.nats;
+  line["perplexity"] = Perplexity(score.nats, score.tokens);
+  // A file's name need not be UTF-8.
+  std::cout << line.dump(-1, ' ', false, Json::error_handler_t::replace) << std::endl;
+}
+
+void PrintRow(const std::string& title, int64_t length, const Score& score) {
+  char line[200];
+  std::snprintf(
+      line, sizeof line, "%10lld %-32s %10lld %16.6f %14.8f %14.6f", static_cast<long long>(length),
+      title.substr(0, 32).c_str(), static_cast<long long>(score.tokens), score.nats,
+      score.nats / static_cast<double>(score.tokens), Perplexity(score.nats, score.tokens));
   std::cout << line << std::endl;
 }
 
 void PrintHeader() {
-  char line[160];
-  std::snprintf(line, sizeof line, "%10s %-32s %10s %16s %14s", "length", "document", "tokens",
-                "nats", "perplexity");
+  char line[200];
+  std::snprintf(line, sizeof line, "%10s %-32s %10s %16s %14s %14s", "length", "document", "tokens",
+                "nats", "nats/token", "perplexity");
   std::cout << line << std::endl;
 }
 
@@ -122,7 +132,7 @@ void PrintHeader() {
                                   : arguments.model.path + ": " + weight + " is not finite");
 }
 
-int Run(const Arguments& arguments, std::stop_token stop) {
+int Run(const Arguments& arguments) {
   const auto engine = MakeEngine(arguments.backend.options);
   const ModelFolder folder(arguments.model.path, arguments.model.Overrides());
   const auto tokenizer = OpenTokenizer(arguments.model.path, folder.config().shape.vocab);
@@ -132,23 +142,35 @@ int Run(const Arguments& arguments, std::stop_token stop) {
   const int64_t longest = *std::ranges::max_element(arguments.lengths);
   ScorerOptions options;
   options.memory_bytes = arguments.backend.MemoryBytes();
+  options.longest = longest;
   // Within the window it masks nothing, so one setting serves all lengths.
   options.sliding_window = !rotations.Extend();
   if (window > 0 && longest > window && rotations.Extend()) {
     LogMessage("the model's sliding window of " + std::to_string(window) +
                " tokens is off: factors are applied beyond it");
   }
+  LogMessage("rotation: " + rotations.Text() + "; m " +
+             NumberText(rotations.For(longest).attention_factor) + ", start tokens " +
+             std::to_string(rotations.For(longest).start_tokens) + " at " +
+             std::to_string(longest) + " tokens; engine " + std::string(engine->name()));
   const Scorer scorer(*engine, folder, options);
-  scorer.Plan(longest);  // refuses what does not fit before hours are spent
   if (!arguments.json) PrintHeader();
   for (int64_t length : arguments.lengths) {
+    const RopeFactors factors = rotations.For(length);
+    Score total;
     for (const Text& text : texts) {
       const auto tokens = std::span(text.tokens).first(static_cast<size_t>(length));
-      const auto score = scorer.ScoreTokens(tokens, rotations.For(length), stop);
-      if (!score) return kExitStopped;
-      if (!std::isfinite(score->nats)) RefuseNonFinite(arguments, folder, text);
-      PrintScore(text, length, *score, arguments.json);
+      const Score score = *scorer.ScoreTokens(tokens, factors);
+      if (!std::isfinite(score.nats)) RefuseNonFinite(arguments, folder, text);
+      total.nats += score.nats;
+      total.tokens += score.tokens;
+      if (arguments.json) {
+        PrintJson(text, length, score);
+      } else {
+        PrintRow(text.title, length, score);
+      }
     }
+    if (!arguments.json && texts.size() > 1) PrintRow("all", length, total);
   }
   return kExitDone;
 }
@@ -161,15 +183,21 @@ void AddEval(CLI::App& app, Action* action) {
       app.add_subcommand("eval", "Perplexity of the first N tokens of texts, in one pass each");
   AddModelArguments(*command, &arguments->model);
   CLI::Option* factors =
-      command->add_option("--factors", arguments->factors, "Factor file: JSON of a search, or CSV");
+      command->add_option("--factors", arguments->factors,
+                          "Factor file: JSON of a search, or CSV (which says nothing of m: "
+                          "1 unless --attention-factor)");
   CLI::Option* method =
-      command->add_option("--method", arguments->method, "none, pi, ntk, dynamic-ntk or yarn")
+      command
+          ->add_option("--method", arguments->method,
+                       "none (plain), pi, ntk, dynamic-ntk or yarn; without it and --factors the "
+                       "rotation is the one of config.json")
           ->excludes(factors);
   command
       ->add_option("--target", arguments->target,
                    "Target length of the method in tokens (default: the length scored)")
       ->needs(method)
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 32));
+  AddYarnArguments(*command, &arguments->yarn);
   command
       ->add_option("--attention-factor", arguments->attention_factor,
                    "m, over the file's or the method's own")
@@ -183,7 +211,7 @@ void AddEval(CLI::App& app, Action* action) {
       ->check(CLI::Range(int64_t{2}, int64_t{1} << 32));
   command->add_flag("--json", arguments->json, "One JSON object a line");
   AddBackendArguments(*command, &arguments->backend);
-  command->callback([=] { *action = [=](std::stop_token stop) { return Run(*arguments, stop); }; });
+  command->callback([=] { *action = [=] { return Run(*arguments); }; });
 }
 
 }  // namespace longrope

@@ -5,28 +5,33 @@
 #include "eval/model/model_config.h"
 #include "search/cli/command.h"
 #include "search/cli/console.h"
+#include "search/cli/model_arguments.h"
 #include "search/factors/hugging_face.h"
 #include "search/factors/longrope_csv.h"
 #include "search/job/job_file.h"
+#include "search/job/model_stages.h"
 #include "search/job/run_folder.h"
+#include "search/number_text.h"
 
 namespace longrope {
 namespace fs = std::filesystem;
 namespace {
 
 struct Arguments {
-  std::string source, to, out, model, short_factors = "same";
-  bool drop_start_tokens = false;
+  ModelArguments model;
+  std::string source, to, out, short_factors = "same";
+  bool drop_start_tokens = false, force = false;
 };
 
 struct Source {
   fs::path path;
   FactorFile file;
-  std::string model;  // folder, "" if unknown
+  std::string model;          // folder, "" if unknown
+  ConfigOverrides overrides;  // of its config
 };
 
 Source OpenSource(const Arguments& arguments) {
-  Source source{arguments.source, {}, arguments.model};
+  Source source{arguments.source, {}, arguments.model.path, arguments.model.Overrides()};
   if (fs::is_directory(source.path)) {
     const fs::path run = source.path;
     source.path = run / kFactorsFile;
@@ -34,7 +39,11 @@ Source OpenSource(const Arguments& arguments) {
       throw InputError(run.string() + ": holds no " + std::string(kFactorsFile) +
                        "; is the run finished? (longrope resume)");
     }
-    if (source.model.empty()) source.model = ReadJob(run / kJobFile, {}).model.path;
+    if (source.model.empty()) {
+      const ModelOptions model = ReadJob(run / kJobFile, {}).model;
+      source.model = model.path;
+      source.overrides = OverridesOf(model);
+    }
   }
   source.file = ReadFactorFile(source.path);
   return source;
@@ -56,46 +65,75 @@ void DropStartTokens(Source* source, const Arguments& arguments) {
   source->file.buckets.back().factors.start_tokens = 0;
 }
 
-void WarnOfWhatIsLost(const FactorFile& file, const Arguments& arguments) {
+void WarnOfWhatIsLost(const FactorFile& file, const Arguments& arguments,
+                      const std::string& family) {
+  const double m = file.Longest().factors.attention_factor;
   if (file.buckets.size() > 1) {
     LogWarning("only the factors for " + std::to_string(file.Longest().length) +
                " tokens are exported; " + arguments.to + " has no place for the other lengths");
   }
-  if (arguments.to == "longrope-csv" && file.Longest().factors.attention_factor != 1) {
-    LogWarning("the file holds no attention factor; give the runtime m = " +
-               Json(file.Longest().factors.attention_factor).dump());
+  if (arguments.to == "longrope-csv") {
+    if (m != 1)
+      LogWarning("the file holds no attention factor; give the runtime m = " + NumberText(m));
+    return;
   }
+  if (arguments.short_factors == "ones") {
+    LogWarning(
+        "up to the original length cos and sin are still multiplied by m = " + NumberText(m) +
+        ", and runtimes differ in when they change to the long factors: a "
+        "text that grows across that length meets keys rotated by the short ones");
+  }
+  if (family.empty()) {
+    LogWarning(
+        "the model is unknown: for a Mistral set sliding_window to null too (or give "
+        "--model)");
+  }
+}
+
+// What the file does not state is the model's.
+void CompleteFrom(const RopeShape& model, FactorFile* file) {
+  if (file->rope_base == 0) file->rope_base = model.base;
+  if (file->original_length == 0) file->original_length = model.original_length;
 }
 
 // The family of the model that the factors are for, "" if that is unknown. Throws InputError if
 // they were made for another head size, base or original length.
-std::string FamilyOf(const Source& source) {
-  if (source.model.empty()) return "";
-  const ModelConfig config = ReadModelConfig(source.model, {});
-  CheckFactorsFit(source.file, source.path.string(),
-                  {config.shape.head_dim, config.rope_base, config.original_length.value_or(0)});
+std::string FamilyOf(Source* source) {
+  if (source->model.empty()) return "";
+  const ModelConfig config = ReadModelConfig(source->model, source->overrides);
+  const RopeShape shape{config.shape.head_dim, config.rope_base,
+                        config.original_length.value_or(0)};
+  CheckFactorsFit(source->file, source->path.string(), shape);
+  CompleteFrom(shape, &source->file);
   return config.family;
+}
+
+// Writes a file that is not there yet.
+void WriteNew(const Arguments& arguments, const std::string& text) {
+  if (fs::exists(arguments.out) && !arguments.force) {
+    throw InputError(arguments.out + ": exists; give another --out, or --force to write over it");
+  }
+  ReplaceFile(FileSystem::Real(), arguments.out, text);
 }
 
 int Run(const Arguments& arguments) {
   Source source = OpenSource(arguments);
-  WarnOfWhatIsLost(source.file, arguments);
+  const std::string family = FamilyOf(&source);
   DropStartTokens(&source, arguments);
-  FileSystem& files = FileSystem::Real();
+  WarnOfWhatIsLost(source.file, arguments, family);
   const RopeFactors& factors = source.file.Longest().factors;
   if (arguments.to == "longrope-csv") {
-    ReplaceFile(files, arguments.out, WriteLongropeCsv(factors));
+    WriteNew(arguments, WriteLongropeCsv(factors));
   } else {
     const auto fragment = HuggingFaceFragment(
         source.file, source.path.string(),
-        arguments.short_factors == "ones" ? ShortFactors::kOnes : ShortFactors::kSame,
-        FamilyOf(source));
+        arguments.short_factors == "ones" ? ShortFactors::kOnes : ShortFactors::kSame, family);
     if (arguments.to == "hf-config") {
-      ReplaceFile(files, arguments.out, fragment.dump(2) + "\n");
+      WriteNew(arguments, fragment.dump(2) + "\n");
     } else if (source.model.empty()) {
       throw InputError("--to hf-folder needs --model, the folder to patch");
     } else {
-      ExportModelFolder(files, source.model, arguments.out, fragment, factors);
+      ExportModelFolder(FileSystem::Real(), source.model, arguments.out, fragment, factors);
     }
   }
   std::cout << arguments.out << "\n";
@@ -116,14 +154,15 @@ void AddExport(CLI::App& app, Action* action) {
       ->required()
       ->check(CLI::IsMember({"longrope-csv", "hf-config", "hf-folder"}));
   command->add_option("--out", arguments->out, "File or folder to write")->required();
-  command->add_option("--model", arguments->model, "Model folder to patch (default: the run's)");
+  AddModelArguments(*command, &arguments->model, false);  // default: the run's
   command
       ->add_option("--short-factors", arguments->short_factors,
-                   "Up to the original length: same (default) factors, or ones (plain rotation)")
+                   "Up to the original length: same (default) factors, or ones (m stays in force)")
       ->check(CLI::IsMember({"same", "ones"}));
   command->add_flag("--drop-start-tokens", arguments->drop_start_tokens,
                     "Rescale the first tokens too where the format cannot leave them alone");
-  command->callback([=] { *action = [=](std::stop_token) { return Run(*arguments); }; });
+  command->add_flag("--force", arguments->force, "Write over an existing file");
+  command->callback([=] { *action = [=] { return Run(*arguments); }; });
 }
 
 }  // namespace longrope

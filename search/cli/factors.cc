@@ -6,6 +6,7 @@
 #include "search/cli/command.h"
 #include "search/cli/model_arguments.h"
 #include "search/factors/factor_file.h"
+#include "search/number_text.h"
 
 namespace longrope {
 namespace {
@@ -92,10 +93,9 @@ void AddFactors(CLI::App& app, Action* action) {
   command->add_option("--length", arguments->length, "Target length in tokens")
       ->required()
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 32));
-  command->add_option("--yarn-beta-fast", arguments->yarn.beta_fast, "Ramp of YaRN (default 32)");
-  command->add_option("--yarn-beta-slow", arguments->yarn.beta_slow, "Ramp of YaRN (default 1)");
+  AddYarnArguments(*command, &arguments->yarn);
   command->add_flag("--json", arguments->json, "One JSON object a method");
-  command->callback([=] { *action = [=](std::stop_token) { return Run(*arguments); }; });
+  command->callback([=] { *action = [=] { return Run(*arguments); }; });
 }
 
 }  // namespace longrope

@@ -1,11 +1,10 @@
 // The program: parses, runs one subcommand, reports errors, answers with an exit code.
-#include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <string>
 
 #include "eval/errors.h"
 #include "search/cli/command.h"
-#include "search/cli/signals.h"
 
 namespace longrope {
 namespace {
@@ -16,7 +15,7 @@ void AddCommands(CLI::App& app, Action* action) {
       "progress to stderr. Exit codes: 0 done, 1 internal error, 2 bad input, 75 stopped and "
       "resumable.");
   app.set_version_flag("--version", std::string("longrope ") + LONGROPE_VERSION);
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
   AddSearch(app, action);
   AddResume(app, action);
   AddShow(app, action);
@@ -39,8 +38,7 @@ std::string HelpHint(const CLI::App& app) {
 }
 
 int RunAction(const Action& action) {
-  const StopSignals signals;
-  const int code = action(signals.token());
+  const int code = action();
   std::cout.flush();
   if (!std::cout) return Report("stdout: cannot be written", kExitInput);
   return code;
@@ -56,6 +54,7 @@ int Main(int argc, char** argv) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     return Report(error.what() + HelpHint(app), kExitInput);
   }
+  if (!action) return Report("a subcommand is required; see longrope --help", kExitInput);
   return RunAction(action);
 }
 
@@ -67,6 +66,9 @@ int main(int argc, char** argv) {
     return longrope::Main(argc, argv);
   } catch (const longrope::InputError& error) {
     return longrope::Report(error.what(), longrope::kExitInput);
+  } catch (const std::filesystem::filesystem_error& error) {
+    return longrope::Report(error.path1().string() + ": " + error.code().message(),
+                            longrope::kExitInput);
   } catch (const std::bad_alloc&) {
     return longrope::Report("out of memory (see backend.memory_gb, --memory-gb)",
                             longrope::kExitInternal);

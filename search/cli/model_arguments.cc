@@ -10,9 +10,9 @@ ConfigOverrides ModelArguments::Overrides() const {
   return overrides;
 }
 
-void AddModelArguments(CLI::App& command, ModelArguments* arguments) {
+void AddModelArguments(CLI::App& command, ModelArguments* arguments, bool required) {
   command.add_option("--model", arguments->path, "Hugging Face folder (LLaMA or Mistral)")
-      ->required();
+      ->required(required);
   command
       .add_option("--original", arguments->original,
                   "Original length in tokens, over config.json; a Mistral's must be given")
@@ -21,6 +21,15 @@ void AddModelArguments(CLI::App& command, ModelArguments* arguments) {
       ->check(CLI::Range(1.001, 1e12));
   command.add_option("--head-dim", arguments->head_dim, "Head size, over config.json")
       ->check(CLI::Range(int64_t{2}, int64_t{4096}));
+}
+
+void AddYarnArguments(CLI::App& command, YarnOptions* yarn) {
+  const auto turns = CLI::Range(0.001, 1e6);
+  command.add_option("--yarn-beta-fast", yarn->beta_fast, "Ramp of YaRN (default 32)")
+      ->check(turns);
+  command.add_option("--yarn-beta-slow", yarn->beta_slow, "Ramp of YaRN (default 1)")->check(turns);
+  command.add_flag("!--yarn-no-truncate", yarn->truncate,
+                   "Ends of YaRN's ramp between pairs, as transformers' truncate: false");
 }
 
 int64_t BackendArguments::MemoryBytes() const {

@@ -6,6 +6,7 @@
 
 #include "eval/backend.h"
 #include "eval/model/model_config.h"
+#include "eval/rope_methods.h"
 #include "search/cli/command.h"
 
 namespace longrope {
@@ -19,7 +20,10 @@ struct ModelArguments {
   ConfigOverrides Overrides() const;
 };
 
-void AddModelArguments(CLI::App& command, ModelArguments* arguments);
+void AddModelArguments(CLI::App& command, ModelArguments* arguments, bool required = true);
+
+// Ramp of YaRN.
+void AddYarnArguments(CLI::App& command, YarnOptions* yarn);
 
 struct BackendArguments {
   BackendOptions options;

@@ -15,10 +15,16 @@ struct Arguments {
   JobArguments overrides;
 };
 
-int Run(const Arguments& arguments, std::stop_token stop) {
+int Run(const Arguments& arguments) {
   const std::filesystem::path path = std::filesystem::absolute(arguments.folder).lexically_normal();
   RunFolder folder = RunFolder::Open(FileSystem::Real(), path);
   const Job before = ReadJob(folder.File(kJobFile), {});
+  for (const std::string& setting : arguments.overrides.settings) {
+    if (!setting.starts_with("output.")) continue;
+    throw InputError("--set " + setting +
+                     ": a run stays in its folder (the folder itself may be "
+                     "moved)");
+  }
   Job job = ReadJob(folder.File(kJobFile), arguments.overrides.All());
   job.output.folder = path.string();  // the run may have been moved
   const auto lowered = LoweredBudgets(before, job);
@@ -26,7 +32,7 @@ int Run(const Arguments& arguments, std::stop_token stop) {
     throw InputError(folder.File(kJobFile).string() + ": " + Joined(lowered) +
                      ": a budget of a run that has begun may be raised, not lowered");
   }
-  return RunJob(job, std::move(folder), std::move(stop));
+  return RunJob(job, std::move(folder));
 }
 
 }  // namespace
@@ -36,7 +42,7 @@ void AddResume(CLI::App& app, Action* action) {
   CLI::App* command = app.add_subcommand("resume", "Go on with a run that was stopped or killed");
   command->add_option("run", arguments->folder, "Folder of the run")->required();
   AddJobArguments(*command, &arguments->overrides);
-  command->callback([=] { *action = [=](std::stop_token stop) { return Run(*arguments, stop); }; });
+  command->callback([=] { *action = [=] { return Run(*arguments); }; });
 }
 
 }  // namespace longrope

@@ -4,6 +4,7 @@
 
 #include "search/cli/command.h"
 #include "search/cli/console.h"
+#include "search/cli/signals.h"
 #include "search/job/model_stages.h"
 #include "search/job/pipeline.h"
 
@@ -16,17 +17,19 @@ std::vector<std::string> JobArguments::All() const {
   return all;
 }
 
-int RunJob(const Job& job, RunFolder folder, std::stop_token stop) {
+int RunJob(const Job& job, RunFolder folder) {
+  const StopSignals signals;  // before any other thread
   Console console;
   console.LogTo(folder.File(kLogFile));
   ModelStages evaluators(job, console);
   Pipeline pipeline(job, folder, evaluators, console);
-  const RunEnd end = pipeline.Run(std::move(stop));
+  const RunEnd end = pipeline.Run(signals.token());
   if (end == RunEnd::kStopped) {
     console.OnMessage("stopped; go on with \"longrope resume " + job.output.folder + "\"");
     return kExitStopped;
   }
   if (end == RunEnd::kAlreadyDone) console.OnMessage("this run is finished; nothing is left to do");
+  console.Finish();
   std::cout << TableText(pipeline.table()) << Verdict(pipeline.table())
             << "factors: " << folder.File(kFactorsFile).string() << "\n";
   return kExitDone;

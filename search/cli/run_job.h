@@ -1,7 +1,6 @@
 // Running a job in its folder, for `search` and `resume`.
 #pragma once
 
-#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -10,8 +9,9 @@
 
 namespace longrope {
 
-// Runs what is left of the job, tells people where the result is; returns an exit code.
-int RunJob(const Job& job, RunFolder folder, std::stop_token stop);
+// Runs what is left of the job until it is done or a signal stops it, tells people where the result
+// is; returns an exit code.
+int RunJob(const Job& job, RunFolder folder);
 
 // Options of the command line that stand for settings of the job.
 struct JobArguments {

@@ -15,10 +15,10 @@ struct Arguments {
   bool dry_run = false;
 };
 
-int Run(const Arguments& arguments, std::stop_token stop) {
+int Run(const Arguments& arguments) {
   const Job job = ReadJob(arguments.job, arguments.overrides.All());
   if (arguments.dry_run) return DryRun(job);
-  return RunJob(job, RunFolder::Create(FileSystem::Real(), job.output.folder), std::move(stop));
+  return RunJob(job, RunFolder::Create(FileSystem::Real(), job.output.folder));
 }
 
 }  // namespace
@@ -31,7 +31,7 @@ void AddSearch(CLI::App& app, Action* action) {
   AddJobArguments(*command, &arguments->overrides);
   command->add_flag("--dry-run", arguments->dry_run,
                     "Print the resolved job, its evaluations, and time and memory on this machine");
-  command->callback([=] { *action = [=](std::stop_token stop) { return Run(*arguments, stop); }; });
+  command->callback([=] { *action = [=] { return Run(*arguments); }; });
 }
 
 }  // namespace longrope

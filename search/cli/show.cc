@@ -3,10 +3,12 @@
 
 #include "eval/errors.h"
 #include "search/cli/command.h"
+#include "search/cli/console.h"
 #include "search/job/checkpoint.h"
 #include "search/job/job_file.h"
 #include "search/job/results.h"
 #include "search/job/run_folder.h"
+#include "search/number_text.h"
 
 namespace longrope {
 namespace fs = std::filesystem;
@@ -34,7 +36,7 @@ void PrintStage(const StageOptions& options, const RunState& state, size_t index
   const StagePlan plan = PlanStage(options, state.shape);
   const auto& candidates = stage.population.candidates();
   std::cout << stage.population.Ranked().size() << " of " << plan.Evaluations() << " evaluations, "
-            << stage.ScoreCount() << " of about " << plan.PlannedScores() << " scores, generation "
+            << stage.ScoreCount() << " of " << plan.PlannedScores() << " scores, generation "
             << (candidates.empty() ? 0 : candidates.back().generation) << " of "
             << options.evolution.generations << "\n";
   if (stage.Winner() != nullptr) PrintBest(plan, stage);
@@ -46,12 +48,15 @@ int Run(const fs::path& folder) {
   }
   const Job job = ReadJob(folder / kJobFile, {});
   const bool finished = fs::exists(folder / kFactorsFile);
-  std::cout << "run " << job.name << ": "
-            << (finished ? "finished" : "not finished; longrope resume " + folder.string()) << "\n";
-  if (!fs::exists(folder / kCheckpointFile)) return kExitDone;
-  const fs::path checkpoint = folder / kCheckpointFile;
-  const RunState state =
-      ReadCheckpoint(ReadFile(checkpoint, int64_t{1} << 32), checkpoint.string(), job);
+  const std::string holder = RunHolder(folder);
+  std::cout << "run " << job.name << " in " << folder.string() << ": "
+            << (!holder.empty() ? holder + " is working on it"
+                : finished      ? "finished"
+                                : "not finished; longrope resume " + folder.string())
+            << "\n";
+  const auto loaded = LoadNewestCheckpoint(folder, job, LogWarning);
+  if (!loaded) return kExitDone;
+  const RunState& state = loaded->state;
   std::vector<StagePlan> plans;
   for (size_t i = 0; i < state.stages.size(); ++i) {
     plans.push_back(PlanStage(job.stages[i], state.shape));
@@ -73,7 +78,7 @@ void AddShow(CLI::App& app, Action* action) {
   auto folder = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand("show", "Where a run stands and what it found");
   command->add_option("run", *folder, "Folder of the run")->required();
-  command->callback([=] { *action = [=](std::stop_token) { return Run(*folder); }; });
+  command->callback([=] { *action = [=] { return Run(*folder); }; });
 }
 
 }  // namespace longrope

@@ -22,11 +22,15 @@ StopSignals::StopSignals() {
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   waiter_ = std::thread([this, set] {
     int signal = 0;
-    while (sigwait(&set, &signal) == 0 && signal != SIGUSR2) stop_.request_stop();
+    while (sigwait(&set, &signal) == 0) {
+      if (signal != SIGUSR2) stop_.request_stop();
+      if (signal == SIGUSR2 && ending_) return;  // another process may send one too
+    }
   });
 }
 
 StopSignals::~StopSignals() {
+  ending_ = true;
   pthread_kill(waiter_.native_handle(), SIGUSR2);
   waiter_.join();
 }

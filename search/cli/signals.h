@@ -1,6 +1,7 @@
 // Signals that end a run in good order.
 #pragma once
 
+#include <atomic>
 #include <stop_token>
 #include <thread>
 
@@ -18,6 +19,7 @@ class StopSignals {
 
  private:
   std::stop_source stop_;
+  std::atomic<bool> ending_ = false;
   std::thread waiter_;
 };
 

@@ -27,7 +27,7 @@ void AddTokenize(CLI::App& app, Action* action) {
       app.add_subcommand("tokenize", "Print the token ids that eval would score, one a line");
   command->add_option("--model", arguments->model, "Hugging Face folder")->required();
   command->add_option("file", arguments->file, "Text file")->required();
-  command->callback([=] { *action = [=](std::stop_token) { return Run(*arguments); }; });
+  command->callback([=] { *action = [=] { return Run(*arguments); }; });
 }
 
 }  // namespace longrope

@@ -1,12 +1,11 @@
 #include "search/factors/factor_file.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cstdlib>
 
 #include "eval/errors.h"
 #include "eval/storage/files.h"
 #include "search/factors/longrope_csv.h"
+#include "search/number_text.h"
 
 namespace longrope {
 namespace {
@@ -78,14 +77,6 @@ std::vector<FileBucket> BucketsOf(const JsonObject& json) {
 }
 
 }  // namespace
-
-std::string FloatText(float value) {
-  char text[32];
-  const auto end = std::to_chars(std::begin(text), std::end(text), value).ptr;
-  return std::string(text, end);
-}
-
-double ShortestDecimal(float value) { return std::strtod(FloatText(value).c_str(), nullptr); }
 
 FactorSet FactorFile::Set() const {
   FactorSet set;

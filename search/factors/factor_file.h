@@ -50,8 +50,4 @@ FactorFile ReadFactorFile(const std::filesystem::path& path);
 // original length than the model's. Values the file does not state are not compared.
 void CheckFactorsFit(const FactorFile& file, const std::string& name, const RopeShape& model);
 
-// Shortest decimal that reads back as `value` in float32 (at most 9 significant digits).
-double ShortestDecimal(float value);
-std::string FloatText(float value);
-
 }  // namespace longrope

@@ -5,6 +5,7 @@
 #include "eval/errors.h"
 #include "eval/model/model_config.h"
 #include "eval/storage/files.h"
+#include "search/number_text.h"
 
 namespace longrope {
 namespace fs = std::filesystem;
@@ -70,10 +71,13 @@ class NewFolder {
   fs::path place_, path_;
 };
 
+// Weights are linked where the file system can: what else a user may edit is copied.
 void LinkOrCopy(FileSystem& files, const fs::path& from, const fs::path& to) {
-  const fs::path real = fs::canonical(from);  // model caches are folders of symbolic links
-  if (files.Link(real.string(), to.string()) == 0) return;
   std::error_code error;
+  const fs::path real = fs::canonical(from, error);  // model caches are folders of symbolic links
+  if (error) throw FileError(from.string() + ": cannot be read: " + error.message());
+  const bool weights = from.extension() == ".safetensors";
+  if (weights && files.Link(real.string(), to.string()) == 0) return;
   if (!fs::copy_file(real, to, error)) {
     throw FileError(to.string() + ": cannot be written: " + error.message());
   }
@@ -114,7 +118,7 @@ void ExportModelFolder(FileSystem& files, const fs::path& model, const fs::path&
   NewFolder folder(files, out);
   for (const auto& entry : fs::directory_iterator(model)) {
     const fs::path name = entry.path().filename();
-    if (entry.is_regular_file() && name != "config.json") {
+    if (!entry.is_directory() && name != "config.json") {
       LinkOrCopy(files, entry.path(), folder.path() / name);
     }
   }

@@ -24,8 +24,8 @@ enum class ShortFactors {
 nlohmann::ordered_json HuggingFaceFragment(const FactorFile& file, const std::string& name,
                                            ShortFactors short_factors, std::string_view family);
 
-// A copy of the model's folder at `out` with the fragment merged into its config.json. The other
-// files are hard links where the file system can, else copies. Read back and compared before it
+// A copy of the model's folder at `out` with the fragment merged into its config.json. Weights are
+// hard links where the file system can, the other files copies. Read back and compared before it
 // gets its name. Throws InputError if `out` exists or cannot be written; nothing is left then.
 void ExportModelFolder(FileSystem& files, const std::filesystem::path& model,
                        const std::filesystem::path& out, const nlohmann::ordered_json& fragment,

@@ -3,15 +3,18 @@
 #include <algorithm>
 #include <sstream>
 
+#include "eval/storage/files.h"
 #include "eval/storage/hdf5_file.h"
 #include "eval/storage/sealed_file.h"
 #include "search/job/job_file.h"
+#include "search/job/run_folder.h"
 #include "search/job/suggest.h"
 
 namespace longrope {
 namespace {
 
 constexpr uint32_t kVersion = 1;
+constexpr int64_t kMaxBytes = int64_t{1} << 32;
 
 // Columns of a table of scores.
 struct ScoreColumns {
@@ -232,6 +235,29 @@ RunState ReadCheckpoint(std::string bytes, const std::string& name, const Job& j
     state.stages.push_back(StageReader(file, name, options).Read());
   }
   return state;
+}
+
+std::optional<LoadedCheckpoint> LoadNewestCheckpoint(
+    const std::filesystem::path& folder, const Job& job,
+    const std::function<void(const std::string&)>& warn) {
+  bool damaged = false;
+  for (std::string_view name : {kCheckpointFile, kPreviousCheckpointFile}) {
+    const auto path = folder / name;
+    if (!std::filesystem::exists(path)) continue;
+    try {
+      return LoadedCheckpoint{ReadCheckpoint(ReadFile(path, kMaxBytes), path.string(), job),
+                              damaged};
+    } catch (const DamagedCheckpoint& error) {
+      if (name == kPreviousCheckpointFile) throw;
+      warn(std::string(error.what()) + "; trying the checkpoint before it");
+      damaged = true;
+    }
+  }
+  if (damaged) {
+    throw DamagedCheckpoint((folder / kCheckpointFile).string() +
+                            ": is damaged, and there is no checkpoint before it");
+  }
+  return std::nullopt;
 }
 
 }  // namespace longrope

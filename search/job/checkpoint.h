@@ -9,6 +9,9 @@
 // lines), lambda [m, pairs], attention_factor [m], nats and tokens [m, documents].
 #pragma once
 
+#include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,5 +36,16 @@ std::string WriteCheckpoint(const RunState& state);
 // Throws DamagedCheckpoint, starting with `name`, if the bytes are not whole; InputError if they
 // belong to a job whose results would differ from this one's: it names the keys.
 RunState ReadCheckpoint(std::string bytes, const std::string& name, const Job& job);
+
+struct LoadedCheckpoint {
+  RunState state;
+  bool newest_damaged = false;  // it is the one before
+};
+
+// The newest whole checkpoint of a run's folder; nullopt if there is none at all. `warn` is told of
+// a damaged one. Throws as ReadCheckpoint, DamagedCheckpoint only if no whole one is left.
+std::optional<LoadedCheckpoint> LoadNewestCheckpoint(
+    const std::filesystem::path& folder, const Job& job,
+    const std::function<void(const std::string&)>& warn);
 
 }  // namespace longrope

@@ -11,15 +11,14 @@ namespace longrope {
 namespace {
 
 template <class Options>
-void ReadSection(const YamlNode& job, const char* key, MapReader& reader, Options& options) {
-  reader.Expect(key);
+void ReadSection(const YamlNode& job, const char* key, Options& options) {
   const YamlNode* node = job.Find(key);
   YamlNode nothing;
   nothing.kind = YamlNode::Kind::kMap;
   nothing.where = job.where;
   MapReader section(node == nullptr || node->IsNull() ? nothing : *node, std::string(key) + ".");
   Describe(section, options);
-  section.RefuseUnknown();
+  section.Finish();
 }
 
 // What ranges of single keys cannot say.
@@ -74,13 +73,12 @@ StageOptions ReadStage(const YamlNode& node, size_t index) {
   const YamlNode* runtime = node.Find("runtime");
   if (runtime != nullptr && !runtime->IsNull() && runtime->text != "any") stage.start_tokens = {0};
   Describe(reader, stage);
-  reader.RefuseUnknown();
+  reader.Finish();
   CheckStage(stage, node, path);
   return stage;
 }
 
-void ReadStages(const YamlNode& job, MapReader& reader, std::vector<StageOptions>& stages) {
-  reader.Expect("stages");
+void ReadStages(const YamlNode& job, std::vector<StageOptions>& stages) {
   const YamlNode* list = job.Find("stages");
   if (list == nullptr || list->kind != YamlNode::Kind::kList || list->items.empty()) {
     throw InputError((list != nullptr ? list->where : job.where) +
@@ -155,8 +153,10 @@ void Flatten(const YamlNode& node, const std::string& path,
     if (item.kind == YamlNode::Kind::kScalar) {
       list += item.text + ",";
     } else {
-      const YamlNode* name = item.Find("name");
-      Flatten(item, path + "." + (name != nullptr ? name->text : std::to_string(i)), out);
+      const YamlNode* stage_name = item.Find("name");
+      const std::string name = stage_name != nullptr ? stage_name->text : std::to_string(i);
+      Flatten(item, path + "." + name, out);
+      list += name + ",";  // their order counts
     }
   }
   if (!list.empty()) (*out)[path] = list;
@@ -220,12 +220,13 @@ Job ResolveJob(const YamlNode& tree, const std::string& default_name) {
   Job job;
   MapReader reader(tree, "");
   Describe(reader, job);
-  ReadSection(tree, "model", reader, job.model);
-  ReadSection(tree, "data", reader, job.data);
-  ReadSection(tree, "backend", reader, job.backend);
-  ReadSection(tree, "output", reader, job.output);
-  ReadStages(tree, reader, job.stages);
-  reader.RefuseUnknown();
+  for (const char* key : {"model", "data", "backend", "output", "stages"}) reader.Expect(key);
+  reader.Finish();
+  ReadSection(tree, "model", job.model);
+  ReadSection(tree, "data", job.data);
+  ReadSection(tree, "backend", job.backend);
+  ReadSection(tree, "output", job.output);
+  ReadStages(tree, job.stages);
   if (job.name.empty()) job.name = PlainName(default_name);
   if (job.output.folder.empty()) job.output.folder = "results/" + job.name;
   for (std::string* path : {&job.model.path, &job.data.path, &job.output.folder}) {

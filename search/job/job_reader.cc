@@ -6,16 +6,10 @@
 
 #include "eval/errors.h"
 #include "search/job/suggest.h"
+#include "search/number_text.h"
 
 namespace longrope {
 namespace {
-
-// Shortest text that reads back as the same number.
-std::string NumberText(double number) {
-  char text[32];
-  const auto end = std::to_chars(std::begin(text), std::end(text), number).ptr;
-  return std::string(text, end);
-}
 
 std::string RangeText(const Rule& rule) {
   if (std::isinf(rule.low) && std::isinf(rule.high)) return "any number";
@@ -56,12 +50,13 @@ void MapReader::Refuse(const YamlNode& at, const std::string& key, const std::st
   throw InputError(at.where + ": " + path_ + key + ": " + why);
 }
 
-void MapReader::RefuseUnknown() const {
+void MapReader::Finish() const {
   for (const auto& [key, value] : map_.members) {
     if (std::ranges::find(keys_, key) != keys_.end()) continue;
     throw InputError(value.where + ": " + path_ + key + ": no such key; the nearest is '" +
                      NearestName(key, keys_) + "'; allowed: " + Joined(keys_));
   }
+  if (!missing_.empty()) Refuse(map_, missing_, "is missing");
 }
 
 const std::string& MapReader::Scalar(const YamlNode& node, const std::string& key) const {

@@ -23,12 +23,13 @@ class MapReader {
     const YamlNode* node = map_.Find(key);
     if (node != nullptr && !node->IsNull()) {
       Parse(*node, key, rule, field);
-    } else if (rule.required) {
-      Refuse(map_, key, "is missing");
+    } else if (rule.required && missing_.empty()) {
+      missing_ = key;
     }
   }
-  // Call after every key was visited: throws for members that are none of them.
-  void RefuseUnknown() const;
+  // Call after every key was visited: throws for a member that is none of them, then for a key that
+  // must be there and is not (it may be misspelt).
+  void Finish() const;
   // A key that is read in another way (a map, a list of maps).
   void Expect(const char* key) { keys_.push_back(key); }
 
@@ -62,6 +63,7 @@ class MapReader {
   const YamlNode& map_;
   std::string path_;
   std::vector<std::string> keys_;
+  std::string missing_;  // the first required key that is not there
 };
 
 // Appends fields of some roles to a map, in the order of the schema; unset optionals are left out.

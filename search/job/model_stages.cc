@@ -59,6 +59,7 @@ Evaluator& ModelStages::For(const StageOptions& stage) {
     options.memory_bytes = job_.backend.memory_gb
                                ? static_cast<int64_t>(*job_.backend.memory_gb * 1e9)
                                : DefaultMemoryBytes();
+    options.longest = stage.length;
     options.sliding_window = window;
     evaluator_.reset();
     scorer_.reset();  // two copies of the weights might not fit

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <limits>
 #include <string>
 
@@ -11,7 +10,7 @@ namespace longrope {
 // Where a run stands.
 struct Progress {
   std::string stage;
-  int generation = 0;       // of the newest candidates
+  enum class Phase { kBaselines, kSearch, kHeldOut } phase = Phase::kSearch;
   int64_t evaluations = 0;  // candidates that have all their fitness scores
   int64_t planned_evaluations = 0;
   int64_t scores = 0;  // of the stage, baselines and held-out ones included

@@ -14,7 +14,6 @@
 namespace longrope {
 namespace {
 
-constexpr int64_t kMaxCheckpoint = int64_t{1} << 32;
 constexpr int64_t kMaxTimes = int64_t{1} << 32;
 
 // Scores nothing: what a stage asks it for is what is still to be done.
@@ -91,7 +90,7 @@ class RunListener final : public StageListener {
       best_ = winner->id;
       folder_.Replace(kBestFile, BestJson({plan_, state}));
     }
-    observer_.OnProgress(ProgressOf(state, winner, seconds));
+    observer_.OnProgress(ProgressOf(state, winner, task, seconds));
   }
   void OnDrawn(const StageState&, int) override { actions_.save_checkpoint(); }
   void OnGeneration(const StageState& state, int generation) override {
@@ -112,11 +111,15 @@ class RunListener final : public StageListener {
   }
 
  private:
-  Progress ProgressOf(const StageState& state, const Candidate* winner, double seconds) const {
+  Progress ProgressOf(const StageState& state, const Candidate* winner, const Task& task,
+                      double seconds) const {
     Progress progress;
     progress.stage = state.name;
     const auto& candidates = state.population.candidates();
-    progress.generation = candidates.empty() ? 0 : candidates.back().generation;
+    progress.phase = candidates.empty() ? Progress::Phase::kBaselines
+                     : task.candidate < 0 || task.document >= state.population.fitness()
+                         ? Progress::Phase::kHeldOut
+                         : Progress::Phase::kSearch;
     progress.evaluations = static_cast<int64_t>(state.population.Ranked().size());
     progress.planned_evaluations = plan_.Evaluations();
     progress.scores = state.ScoreCount();
@@ -146,7 +149,7 @@ RunEnd Pipeline::Run(std::stop_token stop) {
     // against the model first.
     if (state_.stages.empty()) SaveJob();
     return RunStages(std::move(stop));
-  } catch (const InputError&) {
+  } catch (const std::exception&) {
     if (!std::filesystem::exists(folder_.File(kCheckpointFile))) folder_.Abandon();
     throw;
   }
@@ -162,54 +165,63 @@ RunEnd Pipeline::RunStages(std::stop_token stop) {
                      "the model's");
   }
   for (const StageOptions& options : job_.stages) plans_.push_back(PlanStage(options, shape));
-  bool worked = false;
-  for (size_t i = 0; i < plans_.size(); ++i) {
-    const StagePlan& plan = plans_[i];
-    const double hours = plan.options.max_hours ? HoursOf(plan.options.name) : 0;
-    if (i < state_.stages.size()) {
-      CheckCandidates(state_.stages[i], plan, where);
-      if (IsDone(plan, Seed(), state_.stages[i], hours)) continue;
-    }
-    worked = true;
-    Evaluator& evaluator = evaluators_.For(plan.options);
-    StageState& state = StateOf(i, evaluator.Fingerprint());
-    RunListener listener(plan, folder_, observer_,
-                         {[this] { SaveCheckpoint(); }, [this] { SaveHistory(); },
-                          [this] { return evaluators_.FindNonFiniteWeight(); }});
-    SearchStage stage(plan, Seed(), evaluator, &state, listener);
-    try {
-      if (stage.Run(stop, hours) == StageEnd::kStopped) return RunEnd::kStopped;
-    } catch (const AllCandidatesFailed& failed) {
-      const std::string weight = evaluators_.FindNonFiniteWeight();
-      throw InputError(weight.empty() ? std::string(failed.what()) : weight);
-    }
+  if (AllDone(where)) {
+    SaveResults();
+    return RunEnd::kAlreadyDone;
   }
-  SaveJob();
+  for (size_t i = 0; i < plans_.size(); ++i) {
+    if (!RunStage(i, stop)) return RunEnd::kStopped;
+  }
   SaveResults();
-  return worked ? RunEnd::kDone : RunEnd::kAlreadyDone;
+  return RunEnd::kDone;
+}
+
+bool Pipeline::AllDone(const std::string& where) const {
+  bool done = true;
+  for (size_t i = 0; i < plans_.size(); ++i) {
+    if (i < state_.stages.size()) CheckCandidates(state_.stages[i], plans_[i], where);
+    done = done && IsDoneAt(i);
+  }
+  return done;
+}
+
+bool Pipeline::IsDoneAt(size_t stage) const {
+  return stage < state_.stages.size() &&
+         IsDone(plans_[stage], Seed(), state_.stages[stage], HoursOf(plans_[stage].options));
+}
+
+bool Pipeline::RunStage(size_t index, std::stop_token stop) {
+  const StagePlan& plan = plans_[index];
+  if (!plan.warning.empty()) observer_.OnWarning(plan.warning);
+  Evaluator& evaluator = evaluators_.For(plan.options);
+  // Of a finished stage too: its factors stand beside those of the stages to come.
+  StageState& state = StateOf(index, evaluator.Fingerprint());
+  if (IsDoneAt(index)) return true;
+  // What an earlier end wrote is no result of the run that now goes on.
+  for (const auto& [name, previous] :
+       {std::pair{kFactorsFile, kPreviousFactorsFile}, std::pair{kTableFile, kPreviousTableFile}}) {
+    if (std::filesystem::exists(folder_.File(name))) folder_.Rename(name, previous);
+  }
+  RunListener listener(plan, folder_, observer_,
+                       {[this] { SaveCheckpoint(); }, [this] { SaveHistory(); },
+                        [this] { return evaluators_.FindNonFiniteWeight(); }});
+  SearchStage stage(plan, Seed(), evaluator, &state, listener);
+  try {
+    return stage.Run(std::move(stop), HoursOf(plan.options)) != StageEnd::kStopped;
+  } catch (const AllCandidatesFailed& failed) {
+    const std::string weight = evaluators_.FindNonFiniteWeight();
+    throw InputError(weight.empty() ? std::string(failed.what()) : weight);
+  }
 }
 
 void Pipeline::LoadCheckpoint() {
   state_.identity = JobIdentity(job_);
-  bool damaged = false;
-  for (std::string_view name : {kCheckpointFile, kPreviousCheckpointFile}) {
-    const auto path = folder_.File(name);
-    if (!std::filesystem::exists(path)) continue;
-    try {
-      state_ = ReadCheckpoint(ReadFile(path, kMaxCheckpoint), path.string(), job_);
-      // The next checkpoint must not push out the whole one for the damaged one.
-      if (damaged) folder_.Rename(kCheckpointFile, kDamagedCheckpointFile);
-      return;
-    } catch (const DamagedCheckpoint& error) {
-      observer_.OnWarning(std::string(error.what()) + "; trying the checkpoint before it");
-      if (name == kPreviousCheckpointFile) throw;
-      damaged = true;
-    }
-  }
-  if (std::filesystem::exists(folder_.File(kCheckpointFile))) {
-    throw InputError(folder_.File(kCheckpointFile).string() +
-                     ": is damaged, and there is no checkpoint before it");
-  }
+  auto loaded = LoadNewestCheckpoint(
+      folder_.path(), job_, [this](const std::string& warning) { observer_.OnWarning(warning); });
+  if (!loaded) return;
+  state_ = std::move(loaded->state);
+  // The next checkpoint must not push out the whole one for the damaged one.
+  if (loaded->newest_damaged) folder_.Rename(kCheckpointFile, kDamagedCheckpointFile);
 }
 
 StageState& Pipeline::StateOf(size_t stage, const FingerprintParts& fingerprint) {
@@ -249,12 +261,12 @@ void Pipeline::SaveResults() {
   folder_.Replace(kFactorsFile, WriteFactorFile(WinningFactors(views, Sha256Hex(state_.identity))));
 }
 
-double Pipeline::HoursOf(const std::string& stage) const {
-  if (!std::filesystem::exists(folder_.File(kTimesFile))) return 0;
+double Pipeline::HoursOf(const StageOptions& stage) const {
+  if (!stage.max_hours || !std::filesystem::exists(folder_.File(kTimesFile))) return 0;
   std::istringstream lines(ReadFile(folder_.File(kTimesFile), kMaxTimes));
   double seconds = 0;
   for (std::string line; std::getline(lines, line);) {
-    if (!line.starts_with(stage + ",")) continue;
+    if (!line.starts_with(stage.name + ",")) continue;
     const char* begin = line.data() + line.rfind(',') + 1;
     double value = 0;  // stays 0 where a crash cut the line off
     std::from_chars(begin, line.data() + line.size(), value);

@@ -33,6 +33,11 @@ class Pipeline {
 
  private:
   RunEnd RunStages(std::stop_token stop);
+  // False if stopped.
+  bool RunStage(size_t index, std::stop_token stop);
+  // Throws InputError if a checkpoint's candidates are not in their space.
+  bool AllDone(const std::string& where) const;
+  bool IsDoneAt(size_t stage) const;
   void LoadCheckpoint();
   StageState& StateOf(size_t stage, const FingerprintParts& fingerprint);
   void SaveJob() const;
@@ -40,8 +45,8 @@ class Pipeline {
   void SaveHistory() const;
   void SaveResults();
   uint64_t Seed() const;
-  // Spent on a stage by this and earlier processes, from times.csv.
-  double HoursOf(const std::string& stage) const;
+  // Spent on a stage by earlier processes, from times.csv; 0 where no budget asks for it.
+  double HoursOf(const StageOptions& stage) const;
   std::vector<StageView> Views() const;
 
   const Job& job_;

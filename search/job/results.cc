@@ -6,15 +6,10 @@
 #include <cstdio>
 #include <map>
 
+#include "search/number_text.h"
+
 namespace longrope {
 namespace {
-
-// Shortest text that reads back as the same number; "inf", "nan".
-std::string NumberText(double number) {
-  char text[32];
-  const auto end = std::to_chars(std::begin(text), std::end(text), number).ptr;
-  return std::string(text, end);
-}
 
 std::string Text(const std::optional<double>& number) { return number ? NumberText(*number) : ""; }
 
@@ -174,7 +169,7 @@ std::string Verdict(const std::vector<TableRow>& rows) {
     const auto beaten_on = [&](std::optional<double> TableRow::*column) {
       return std::ranges::all_of(rows, [&](const TableRow& row) {
         return row.stage != winner.stage || row.method == "searched" ||
-               *(winner.*column) < *(row.*column);
+               (winner.*column).value_or(INFINITY) < (row.*column).value_or(INFINITY);
       });
     };
     const auto say = [&](std::optional<double> TableRow::*column, const char* documents) {

@@ -31,12 +31,46 @@ bool Names(const fs::path& path, int file) {
 }
 
 void RefuseUsed(const fs::path& folder) {
-  if (!fs::exists(folder / kJobFile)) return;
-  throw InputError(folder.string() + ": holds a run already; go on with \"longrope resume " +
-                   folder.string() + "\", or give another output.folder");
+  if (fs::exists(folder / kJobFile)) {
+    throw InputError(folder.string() + ": holds a run already; go on with \"longrope resume " +
+                     folder.string() + "\", or give another output.folder");
+  }
+  for (std::string_view name : {kCheckpointFile, kPreviousCheckpointFile, kHistoryFile, kBestFile,
+                                kFactorsFile, kTableFile}) {
+    if (!fs::exists(folder / name)) continue;
+    throw InputError(folder.string() + ": holds a " + std::string(name) +
+                     " already, which a run would write over; give another output.folder");
+  }
+}
+
+// The folders of `path` that are not there, outermost first.
+std::vector<fs::path> MissingFolders(const fs::path& path) {
+  std::vector<fs::path> missing;
+  fs::path part;
+  for (const fs::path& name : path) {
+    part /= name;
+    if (!name.empty() && !fs::exists(part)) missing.push_back(part);
+  }
+  return missing;
+}
+
+void RemoveIfEmpty(const std::vector<fs::path>& folders) {
+  std::error_code ignored;
+  for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) {
+    fs::remove(*folder, ignored);
+  }
 }
 
 }  // namespace
+
+std::string RunHolder(const fs::path& folder) {
+  const int file = ::open((folder / kLockFile).c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return "";
+  const bool held = ::flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  const std::string holder = held ? Holder(file) : "";
+  ::close(file);
+  return holder;
+}
 
 RunLock::RunLock(const fs::path& folder) {
   const fs::path path = folder / kLockFile;
@@ -47,9 +81,7 @@ RunLock::RunLock(const fs::path& folder) {
     const std::string holder = Holder(file_);
     ::close(file_);
     if (!held) ThrowFileError(path, "cannot be locked");
-    throw InputError(folder.string() + ": " + holder +
-                     " is working on this run; wait for it, or "
-                     "give another output.folder");
+    throw InputError(folder.string() + ": " + holder + " is working on this run; wait for it");
   }
   // A run that could not begin removes its lock file: what was opened just before is no lock then.
   if (!Names(path, file_)) {
@@ -73,14 +105,13 @@ RunFolder RunFolder::Create(FileSystem& files, const fs::path& folder) {
   RefuseUsed(folder);
   RunFolder run(files, folder);
   run.created_ = true;
-  run.made_ = !fs::exists(folder);
+  run.made_ = MissingFolders(folder);
   run.had_log_ = fs::exists(folder / kLogFile);
   MakeFolders(files, folder);
   try {
     run.lock_ = std::make_unique<RunLock>(folder);
   } catch (const InputError&) {
-    std::error_code ignored;
-    if (run.made_) fs::remove(folder, ignored);  // only if it is empty
+    RemoveIfEmpty(run.made_);
     throw;
   }
   RefuseUsed(folder);  // another run may have begun, and ended, meanwhile
@@ -93,7 +124,16 @@ RunFolder RunFolder::Open(FileSystem& files, const fs::path& folder) {
   }
   RunFolder run(files, folder);
   run.lock_ = std::make_unique<RunLock>(folder);
+  run.SweepTemporaries();
   return run;
+}
+
+void RunFolder::SweepTemporaries() const {
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    if (entry.path().filename().string().find(".tmp.") != std::string::npos) {
+      files_->Unlink(entry.path().string());
+    }
+  }
 }
 
 void RunFolder::Replace(std::string_view name, std::string_view bytes) const {
@@ -117,19 +157,23 @@ void RunFolder::Append(std::string_view name, std::string_view text) const {
   if (written < 0) ThrowFileError(path, "cannot be written");
 }
 
-void RunFolder::SaveCheckpoint(std::string_view bytes) const {
+void RunFolder::KeepPrevious() const {
   const std::string current = File(kCheckpointFile).string();
-  if (fs::exists(current)) {
-    // A second name for the old file, moved into place: there is never a moment without one.
-    const std::string link = File(kPreviousCheckpointFile).string() + ".tmp";
-    files_->Unlink(link);
-    if (files_->Link(current, link) != 0 ||
-        files_->Rename(link, File(kPreviousCheckpointFile).string()) != 0) {
-      ThrowFileError(File(kPreviousCheckpointFile), "cannot be written");
-    }
-    // rename does nothing between two names of one file, as after a save that failed half-way.
-    files_->Unlink(link);
+  const fs::path previous = File(kPreviousCheckpointFile);
+  // A second name for the old file, moved into place: there is never a moment without one.
+  const std::string link = previous.string() + ".tmp.link";
+  files_->Unlink(link);
+  if (files_->Link(current, link) != 0) {  // not every file system has hard links
+    ReplaceFile(*files_, previous, ReadFile(current, INT64_MAX));
+    return;
   }
+  if (files_->Rename(link, previous.string()) != 0) ThrowFileError(previous, "cannot be written");
+  // rename does nothing between two names of one file, as after a save that failed half-way.
+  files_->Unlink(link);
+}
+
+void RunFolder::SaveCheckpoint(std::string_view bytes) const {
+  if (fs::exists(File(kCheckpointFile))) KeepPrevious();
   Replace(kCheckpointFile, bytes);
 }
 
@@ -145,8 +189,7 @@ void RunFolder::Abandon() {
     if (name == kLogFile && had_log_) continue;
     files_->Unlink(File(name).string());
   }
-  std::error_code ignored;
-  if (made_) fs::remove(folder_, ignored);  // only if it is empty
+  RemoveIfEmpty(made_);
 }
 
 }  // namespace longrope

@@ -6,10 +6,14 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "eval/storage/files.h"
 
 namespace longrope {
+
+// Who works on the run in this folder, as "process 123"; "" if nobody does.
+std::string RunHolder(const std::filesystem::path& folder);
 
 // Exclusive right to a run folder, by flock on <folder>/lock: between processes and, since every
 // lock opens the file anew, between two runs of one process. Released with the object or the
@@ -34,6 +38,7 @@ class RunFolder {
   // The folder of a run that began before, locked. Throws InputError if there is none.
   static RunFolder Open(FileSystem& files, const std::filesystem::path& folder);
 
+  const std::filesystem::path& path() const { return folder_; }
   std::filesystem::path File(std::string_view name) const { return folder_ / name; }
   // ReplaceFile on a file of the folder.
   void Replace(std::string_view name, std::string_view bytes) const;
@@ -50,12 +55,16 @@ class RunFolder {
  private:
   RunFolder(FileSystem& files, std::filesystem::path folder)
       : files_(&files), folder_(std::move(folder)) {}
+  // Removes what a process that was killed left half-written.
+  void SweepTemporaries() const;
+  // Gives checkpoint.h5 its second name.
+  void KeepPrevious() const;
 
   FileSystem* files_;
   std::filesystem::path folder_;
-  bool created_ = false;  // by Create
-  bool made_ = false;     // the folder itself was not there before
-  bool had_log_ = false;  // before Create
+  bool created_ = false;                     // by Create
+  std::vector<std::filesystem::path> made_;  // folders that were not there before, outermost first
+  bool had_log_ = false;                     // before Create
   std::unique_ptr<RunLock> lock_;
 };
 
@@ -63,6 +72,8 @@ class RunFolder {
 inline constexpr std::string_view kJobFile = "job.yaml", kCheckpointFile = "checkpoint.h5",
                                   kPreviousCheckpointFile = "checkpoint.previous.h5",
                                   kDamagedCheckpointFile = "checkpoint.damaged.h5",
+                                  kPreviousFactorsFile = "factors.previous.json",
+                                  kPreviousTableFile = "table.previous.csv",
                                   kHistoryFile = "history.csv", kTimesFile = "times.csv",
                                   kLogFile = "log.txt", kBestFile = "best.json",
                                   kFactorsFile = "factors.json", kTableFile = "table.csv";

@@ -80,6 +80,11 @@ bool SearchStage::Score(const std::vector<int64_t>& candidates, bool baselines, 
   return scored == tasks.size();
 }
 
+bool SearchStage::EndEarly(int generation, const char* why) {
+  listener_.OnEarlyEnd(*state_, generation, why);
+  return true;
+}
+
 bool SearchStage::DrawGeneration(int generation) {
   const Evolution evolution(plan_.space, plan_.options.evolution, plan_.seeds, seed_, state_->name);
   if (evolution.Draw(generation, &state_->population) == 0) return false;
@@ -94,14 +99,13 @@ bool SearchStage::SearchGenerations() {
         !population.candidates().empty() && population.candidates().back().generation >= generation;
     if (!drawn) {
       const auto count = static_cast<int64_t>(population.candidates().size());
-      if (count >= plan_.Evaluations()) return true;
+      if (count >= plan_.Evaluations())
+        return EndEarly(generation - 1, "max_evaluations is reached");
       if (generation > 0 && plan_.options.max_hours && Hours() >= *plan_.options.max_hours) {
-        listener_.OnEarlyEnd(*state_, generation - 1, "its budget of hours is spent");
-        return true;
+        return EndEarly(generation - 1, "its budget of hours is spent");
       }
       if (!DrawGeneration(generation)) {
-        listener_.OnEarlyEnd(*state_, generation - 1, "the space holds no further candidate");
-        return true;
+        return EndEarly(generation - 1, "the space holds no further candidate");
       }
     }
     std::vector<int64_t> ids;
@@ -110,9 +114,11 @@ bool SearchStage::SearchGenerations() {
         ids.push_back(candidate.id);
       }
     }
+    const int64_t before = state_->ScoreCount();
     if (!Score(ids, false, 0, population.fitness())) return false;
     RefuseIfAllFailed();
-    listener_.OnGeneration(*state_, generation);
+    // An earlier process told of what it finished.
+    if (!drawn || state_->ScoreCount() > before) listener_.OnGeneration(*state_, generation);
   }
   return true;
 }

@@ -24,7 +24,7 @@ class StageListener {
   virtual void OnGeneration(const StageState& state, int generation) = 0;
   // The fitness of no baseline is finite: a reason to look at the weights before hours are spent.
   virtual void OnBaselinesFailed() = 0;
-  // The budget in hours, or the space, ended the search after `generation`.
+  // A budget in evaluations or hours, or the space, ended the search after `generation`.
   virtual void OnEarlyEnd(const StageState& state, int generation, const char* why) = 0;
 };
 
@@ -51,6 +51,8 @@ class SearchStage {
  private:
   bool ScoreBaselines();
   bool SearchGenerations();
+  // Tells why the search ends after `generation`; true: the stage goes on to the winner.
+  bool EndEarly(int generation, const char* why);
   bool DrawGeneration(int generation);
   bool ScoreWinner();
   // Scores what is missing of documents [begin, end) of these candidates and, if asked, of all

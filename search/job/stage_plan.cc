@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "eval/errors.h"
+#include "search/number_text.h"
 #include "search/seeds.h"
 
 namespace longrope {
@@ -64,8 +65,14 @@ StagePlan PlanStage(const StageOptions& options, const RopeShape& shape) {
   const double ratio =
       static_cast<double>(options.length) / static_cast<double>(shape.original_length);
   const auto attention = FixedAttention(options, shape, ratio);
-  StagePlan plan{options, shape, ratio, attention, SpaceOf(options, shape, ratio, attention), {}};
+  StagePlan plan{options, shape, ratio, attention, SpaceOf(options, shape, ratio, attention),
+                 {},      {}};
   plan.seeds = MethodSeeds(options.seeds, plan.space, shape, ratio, options.yarn);
+  if (options.bound && *options.bound < ratio) {
+    plan.warning = "stage " + options.name + ": bound " + NumberText(*options.bound) +
+                   " is below the ratio " + NumberText(ratio) +
+                   ": the seeds are cut off there and are not what their names say";
+  }
   return plan;
 }
 

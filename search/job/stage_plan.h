@@ -27,6 +27,7 @@ struct StagePlan {
   std::optional<double> attention_factor;  // m of every candidate; nullopt: m is a gene
   SearchSpace space;
   std::vector<Seed> seeds;
+  std::string warning;  // of what a user may not have meant, "" if there is nothing
 
   // Candidates that the stage may evaluate.
   int64_t Evaluations() const;

@@ -20,10 +20,12 @@ constexpr int64_t kMaxBytes = 64 << 10;
 
 // "010" is 8 to one YAML reader and 10 to the next.
 bool LooksOctal(const std::string& text) {
-  const size_t digits = text.find_first_not_of("+-");
-  if (digits == std::string::npos || text[digits] != '0') return false;
-  return text.size() > digits + 1 &&
-         (text[digits + 1] == 'o' || std::isdigit(static_cast<unsigned char>(text[digits + 1])));
+  const size_t first = text.find_first_not_of("+-");
+  if (first == std::string::npos || text[first] != '0' || text.size() == first + 1) return false;
+  const bool marked = text[first + 1] == 'o';
+  const std::string rest = text.substr(first + (marked ? 2 : 1));
+  return std::isdigit(static_cast<unsigned char>(rest[0])) &&
+         rest.find_first_not_of("0123456789._") == std::string::npos;
 }
 
 // Builds the tree from the parser's events.

@@ -34,6 +34,7 @@ const ModelShape kShape{.layers = 2,
 class RoundEngine final : public Engine {
  public:
   std::string_view name() const override { return "round"; }
+  std::string_view build() const override { return "by hand"; }
   int64_t Grain() const override { return 16; }
   int Threads() const override { return 3; }
   int64_t WeightBytes(const ModelShape&, DType stored) const override {
@@ -191,7 +192,7 @@ TEST(PlanForward, RefusesWithTheAccountAndTheKeyThatAllowsMore) {
   EXPECT_THAT(RefusalOf([] { PlanForward(RoundEngine(), Needs(1'000'000), 50'000'000); }),
               AllOf(HasSubstr("a document of 1000000 tokens needs weights 1 MB, rope table 32 MB, "
                               "sequence 100 MB, tokens 16 MB: 149 MB"),
-                    HasSubstr("allowed are 50 MB (backend.memory_gb)")));
+                    HasSubstr("allowed are 50 MB (backend.memory_gb, --memory-gb)")));
 }
 
 TEST(PlanForward, ChunksAreWholeBlocksWithWorkForEveryThread) {

@@ -146,7 +146,9 @@ TEST(Eval, TheTableAndTheJsonSayTheSame) {
   const Output table = RunProcess(Longrope(
       {"eval", "--model", testing::Tiny(), "--text", testing::Passage(), "--lengths", "100,200"}));
   ASSERT_EQ(table.code, 0);
-  EXPECT_EQ(table.err, "");
+  EXPECT_NE(table.err.find("rotation: plain, as config.json says; m 1, start tokens 0 at 200"),
+            std::string::npos)
+      << table.err;
   EXPECT_EQ(std::ranges::count(table.out, '\n'), 3);
   const Output json = RunProcess(Longrope({"eval", "--model", testing::Tiny(), "--text",
                                            testing::Passage(), "--lengths", "100,200", "--json"}));
@@ -157,8 +159,9 @@ TEST(Eval, TheTableAndTheJsonSayTheSame) {
     const Json item = Json::parse(object);
     int64_t length = 0, tokens = 0;
     std::string document;
-    double nats = 0, perplexity = 0;
-    rows >> length >> document >> tokens >> nats >> perplexity;
+    double nats = 0, per_token = 0, perplexity = 0;
+    rows >> length >> document >> tokens >> nats >> per_token >> perplexity;
+    EXPECT_TRUE(CloseRelative(per_token, nats / double(tokens), 1e-7));
     EXPECT_EQ(item["length"], length);
     EXPECT_EQ(item["document"], document);
     EXPECT_EQ(item["tokens"], tokens);
@@ -179,9 +182,67 @@ TEST(Eval, ThreadsDoNotChangeABit) {
   EXPECT_EQ(Nats({"--method", "yarn", "--threads", "1", "--memory-gb", "0.025"}), one);
 }
 
+TEST(Eval, SeveralTextsAreSummedUp) {
+  const TempFolder folder;
+  testing::WriteFile(folder / "b.txt", testing::SlurpFile(testing::Passage()).substr(3000, 2000));
+  const Output table =
+      RunProcess(Longrope({"eval", "--model", testing::Tiny(), "--text", testing::Passage(),
+                           folder / "b.txt", "--lengths", "100"}));
+  ASSERT_EQ(table.code, 0) << table.err;
+  std::istringstream rows(table.out);
+  std::string line;
+  std::getline(rows, line);
+  double sum = 0, nats = 0, per_token = 0, perplexity = 0;
+  int64_t length = 0, tokens = 0;
+  std::string document;
+  for (int row = 0; row < 2; ++row) {
+    rows >> length >> document >> tokens >> nats >> per_token >> perplexity;
+    sum += nats;
+  }
+  rows >> length >> document >> tokens >> nats >> per_token >> perplexity;
+  EXPECT_EQ(document, "all");
+  EXPECT_EQ(tokens, 198);
+  EXPECT_TRUE(CloseRelative(nats, sum, 1e-8));
+  EXPECT_TRUE(CloseRelative(perplexity, std::exp(sum / 198), 1e-6));
+}
+
+TEST(Eval, AFileNameThatIsNotUtf8IsStillOneObject) {
+  const TempFolder folder;
+  const std::string path = (folder / "caf\xe9.txt").string();
+  testing::WriteFile(path, testing::SlurpFile(testing::Passage()).substr(0, 2000));
+  const Output output = RunProcess(
+      Longrope({"eval", "--model", testing::Tiny(), "--text", path, "--lengths", "64", "--json"}));
+  EXPECT_EQ(output.code, 0) << output.err;
+  EXPECT_EQ(Json::parse(output.out)["tokens"], 63);
+}
+
+TEST(Export, OfARunWithOverridesKnowsThem) {
+  const TempFolder folder;
+  const std::string job = testing::SmallJob(folder.path());
+  ASSERT_EQ(
+      RunProcess(Longrope({"search", job, "--set", "model.original_length=200", "--set",
+                           "stages.a.runtime=hugging-face", "--set", "stages.a.generations=0"}))
+          .code,
+      0);
+  const Output output = RunProcess(
+      Longrope({"export", folder / "run", "--to", "hf-config", "--out", folder / "overlay.json"}));
+  ASSERT_EQ(output.code, 0) << output.err;
+  EXPECT_EQ(
+      Json::parse(testing::SlurpFile(folder / "overlay.json"))["original_max_position_embeddings"],
+      200);
+  // Nothing is written over.
+  ExpectRefused(RunProcess(Longrope({"export", folder / "run", "--to", "hf-config", "--out",
+                                     folder / "overlay.json"})),
+                {"exists", "--force"});
+  EXPECT_EQ(RunProcess(Longrope({"export", folder / "run", "--to", "hf-config", "--out",
+                                 folder / "overlay.json", "--force"}))
+                .code,
+            0);
+}
+
 TEST(Eval, TooLittleMemoryIsSaidBeforeAnythingIsScored) {
   ExpectRefused(RunProcess(Eval({"--memory-gb", "0.005"}, testing::Tiny())),
-                {"tokens needs", "MB"});
+                {"2048 tokens needs", "MB"});
 }
 
 }  // namespace

@@ -131,7 +131,15 @@ TEST(ModelConfig, RefusesWhatIsNotComputedByName) {
       {{{"rope_theta", 1}}, "rope_theta: must be above 1"},
       {{{"rope_theta", -500}}, "rope_theta: must be above 1"},
       {{{"rope_theta", "big"}}, "rope_theta: expected a number"},
-      {{{"sliding_window", 0}}, "sliding_window: 0; allowed: whole numbers from 1"},
+      {{{"model_type", "mistral"}, {"sliding_window", 0}},
+       "sliding_window: 0; allowed: whole numbers from 1"},
+      {{{"rms_norm_eps", 0}}, "rms_norm_eps: allowed: above 0"},
+      {{{"rms_norm_eps", 1e-60}}, "rms_norm_eps: allowed: above 0"},
+      {{{"max_position_embeddings", 1}},
+       "max_position_embeddings: 1; allowed: whole numbers from 2"},
+      {{{"num_hidden_layers", 70000}}, "out of range"},
+      {{{"rope_theta", 500}, {"rope_scaling", {{"rope_theta", 600}}}},
+       "rope_theta: differs from rope_scaling.rope_theta"},
       {{{"tie_word_embeddings", 1}}, "tie_word_embeddings: expected true or false"},
   };
   for (const auto& [change, message] : cases) {

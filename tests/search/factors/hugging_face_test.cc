@@ -174,12 +174,18 @@ TEST_F(ExportFolder, FollowsTheLinksOfAModelCache) {
     fs::rename(model_ / name, folder_ / "blobs" / name);
     fs::create_symlink(fs::path("../blobs") / name, model_ / name);
   }
-  fs::create_symlink("../blobs/gone", model_ / "broken");
   Export(FileSystem::Real(), out_);
   EXPECT_FALSE(fs::is_symlink(out_ / "model.safetensors"));
   EXPECT_FALSE(fs::is_symlink(out_ / "config.json"));
   EXPECT_EQ(SlurpFile(out_ / "model.safetensors"), "weights");
   EXPECT_EQ(SlurpFile(folder_ / "blobs/config.json"), kConfig);
+}
+
+TEST_F(ExportFolder, RefusesALinkToNothing) {
+  fs::remove(model_ / "model.safetensors");
+  fs::create_symlink("../blobs/gone", model_ / "model.safetensors");
+  EXPECT_THROW(Export(FileSystem::Real(), out_), InputError);
+  EXPECT_FALSE(fs::exists(out_));
 }
 
 TEST_F(ExportFolder, AnExistingPlaceIsRefusedAndKept) {

@@ -77,7 +77,10 @@ TEST(Pipeline, ReportsProgressUpToWhatWasPlanned) {
     EXPECT_EQ(progress.stage, "extend");
   }
   EXPECT_EQ(run.observer.progress.back().evaluations, 18);
-  EXPECT_EQ(run.observer.progress.back().generation, 3);
+  EXPECT_EQ(run.observer.progress.front().phase, Progress::Phase::kBaselines);
+  EXPECT_EQ(run.observer.progress[static_cast<size_t>(testing::kSmallScores / 2)].phase,
+            Progress::Phase::kSearch);
+  EXPECT_EQ(run.observer.progress.back().phase, Progress::Phase::kHeldOut);
 }
 
 TEST(Pipeline, ABudgetOfEvaluationsCutsAGeneration) {
