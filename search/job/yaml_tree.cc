@@ -158,6 +158,13 @@ void Emit(const YamlNode& node, YAML::Emitter& out) {
 
 }  // namespace
 
+YamlNode::YamlNode() = default;
+YamlNode::YamlNode(const YamlNode&) = default;
+YamlNode::YamlNode(YamlNode&&) noexcept = default;
+YamlNode& YamlNode::operator=(const YamlNode&) = default;
+YamlNode& YamlNode::operator=(YamlNode&&) noexcept = default;
+YamlNode::~YamlNode() = default;
+
 YamlNode* YamlNode::Find(const std::string& key) {
   const auto found = std::ranges::find(members, key, &std::pair<std::string, YamlNode>::first);
   return found == members.end() ? nullptr : &found->second;

@@ -19,6 +19,14 @@ struct YamlNode {
   std::vector<YamlNode> items;                            // of a list
   std::vector<std::pair<std::string, YamlNode>> members;  // of a map, in the order written
 
+  // Defined where the type is complete: members hold it.
+  YamlNode();
+  YamlNode(const YamlNode&);
+  YamlNode(YamlNode&&) noexcept;
+  YamlNode& operator=(const YamlNode&);
+  YamlNode& operator=(YamlNode&&) noexcept;
+  ~YamlNode();
+
   // A null ("key:" or "key: ~"): nothing is stated.
   bool IsNull() const {
     return kind == Kind::kScalar && !quoted && (text.empty() || text == "~" || text == "null");

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "tests/support/half.h"
+
 namespace longrope::testing {
 namespace {
 
@@ -16,9 +18,9 @@ double At(const TensorView& w, int64_t row, int64_t col) {
     return value;
   }
   if (w.dtype == DType::kF16) {
-    _Float16 value;
-    std::memcpy(&value, from, 2);
-    return static_cast<double>(value);
+    uint16_t half;
+    std::memcpy(&half, from, 2);
+    return FloatOfHalf(half);
   }
   uint32_t bits = 0;  // bfloat16: the upper half of a float32
   std::memcpy(reinterpret_cast<char*>(&bits) + 2, from, 2);

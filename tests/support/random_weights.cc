@@ -4,13 +4,14 @@
 #include <cmath>
 #include <cstring>
 
+#include "tests/support/half.h"
+
 namespace longrope::testing {
 namespace {
 
-// bfloat16 and float16 by the compiler's own conversions, not the project's.
 uint16_t BitsOf(float value, DType dtype) {
   if (dtype == DType::kBF16) return static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16);
-  return std::bit_cast<uint16_t>(static_cast<_Float16>(value));
+  return HalfOfFloat(value);
 }
 
 }  // namespace
