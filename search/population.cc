@@ -22,6 +22,20 @@ std::string_view NameOf(Origin origin) {
       return "crossover";
     case Origin::kCrossoverMutant:
       return "crossover-mutant";
+    case Origin::kFamily:
+      return "family";
+    case Origin::kStartSweep:
+      return "start-sweep";
+    case Origin::kSegment:
+      return "segment";
+    case Origin::kShift:
+      return "shift";
+    case Origin::kScalars:
+      return "scalars";
+    case Origin::kBlend:
+      return "blend";
+    case Origin::kPrefix:
+      return "prefix";
   }
   return "";
 }

@@ -21,8 +21,15 @@ enum class Origin {
   kMutation = 4,
   kCrossover = 5,
   kCrossoverMutant = 6,  // no crossover was new and monotone: a mutant of the better parent
+  kFamily = 7,           // a curve of the warm start
+  kStartSweep = 8,       // the best of them with another n-hat
+  kSegment = 9,          // operators beside the paper's (search/operators)
+  kShift = 10,
+  kScalars = 11,
+  kBlend = 12,
+  kPrefix = 13,
 };
-inline constexpr int kOrigins = 7;
+inline constexpr int kOrigins = 14;
 std::string_view NameOf(Origin origin);
 
 // Scores by document; empty where not scored yet.

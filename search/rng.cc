@@ -3,6 +3,8 @@
 #include <Random123/philox.h>
 
 #include <algorithm>
+#include <cmath>
+#include <numbers>
 #include <numeric>
 #include <utility>
 
@@ -44,9 +46,14 @@ uint32_t Rng::Below(uint32_t count) {
   }
 }
 
-bool Rng::Chance(double p) {
+double Rng::Unit() {
   const uint64_t high = Next() >> 5, low = Next() >> 6;  // 53 bits
-  return static_cast<double>(high << 26 | low) * 0x1p-53 < p;
+  return static_cast<double>(high << 26 | low) * 0x1p-53;
+}
+
+double Rng::Normal() {
+  const double radius = std::sqrt(-2 * std::log(1 - Unit()));
+  return radius * std::cos(2 * std::numbers::pi * Unit());
 }
 
 std::vector<size_t> RandomOrder(size_t count, Rng& rng) {

@@ -17,8 +17,12 @@ class Rng {
   uint32_t Next();
   // Uniform in [0, count), count >= 1, without bias.
   uint32_t Below(uint32_t count);
+  // Uniform in [0, 1), a multiple of 2^-53.
+  double Unit();
   // True with probability p.
-  bool Chance(double p);
+  bool Chance(double p) { return Unit() < p; }
+  // Standard normal (Box and Muller, 1958).
+  double Normal();
 
  private:
   std::array<uint32_t, 2> key_;

@@ -12,7 +12,7 @@ set(max_lines 400)
 set(homes
     "yaml-cpp/=>search/job/yaml_tree[.]cc"
     "hdf5[.]h=>eval/storage/hdf5_file[.]cc"
-    "Eigen/=>kernels/reference/"
+    "Eigen/=>kernels/reference/|search/cma_es[.]cc"
     "omp[.]h=>kernels/parallel[.]h"
     "sentencepiece_=>eval/text/tokenizer[.]cc"
     "Random123/=>search/rng[.]cc"

@@ -38,8 +38,10 @@ void PrintStage(const StageOptions& options, const RunState& state, size_t index
   std::cout << stage.population.Ranked().size() << " of " << plan.Evaluations() << " evaluations, "
             << stage.ScoreCount() << " of " << plan.PlannedScores() << " scores, generation "
             << (candidates.empty() ? 0 : candidates.back().generation) << " of "
-            << options.evolution.generations << "\n";
-  if (stage.Winner() != nullptr) PrintBest(plan, stage);
+            << options.evolution.LastGeneration() << "\n";
+  if (stage.Winner() == nullptr) return;
+  PrintBest(plan, stage);
+  std::cout << OperatorText({plan, stage});
 }
 
 int Run(const fs::path& folder) {

@@ -28,9 +28,22 @@ void CheckStage(const StageOptions& stage, const YamlNode& node, const std::stri
     throw InputError((at != nullptr ? at->where : node.where) + ": " + path + key + ": " + why);
   };
   const EvolutionOptions& evolution = stage.evolution;
-  if (evolution.parents > evolution.population) {
-    refuse("parents", std::to_string(evolution.parents) + "; allowed: 1 to population (" +
-                          std::to_string(evolution.population) + ")");
+  const int first = evolution.population + evolution.warm_start.evaluations;
+  if (evolution.parents > first) {
+    refuse("parents", std::to_string(evolution.parents) +
+                          "; allowed: 1 to population + warm_evaluations (" +
+                          std::to_string(first) + ")");
+  }
+  const OperatorRates& rates = evolution.rates;
+  if (evolution.mutations > 0 && rates.sweep + rates.segment + rates.shift + rates.scalars <= 0) {
+    refuse("rate_sweep",
+           "one of rate_sweep, rate_segment, rate_shift and rate_scalars must be "
+           "above 0 where there are mutations");
+  }
+  if (evolution.crossovers > 0 && rates.uniform + rates.blend + rates.prefix <= 0) {
+    refuse("rate_uniform",
+           "one of rate_uniform, rate_blend and rate_prefix must be above 0 where "
+           "there are crossovers");
   }
   if (evolution.crossovers > 0 && evolution.parents < 2) {
     refuse("parents", "1; crossovers need at least 2");
@@ -58,17 +71,19 @@ StageOptions ReadStage(const YamlNode& node, size_t index) {
   const YamlNode* name = node.Find("name");
   const std::string path =
       "stages." + (name != nullptr ? name->text : std::to_string(index + 1)) + ".";
-  // The length decides on defaults, so it is read first; a wrong one is refused below.
+  // The length and the preset decide on defaults, so they are read first.
   StageOptions sketch;
-  if (const YamlNode* length = node.Find("length")) {
-    YamlNode alone;
-    alone.kind = YamlNode::Kind::kMap;
-    alone.where = node.where;
-    alone.members.emplace_back("length", *length);
-    MapReader reader(alone, path);
-    reader("length", sketch.length, KeyRole::kResult, Range(2, kMaxTokens));
+  YamlNode deciding;
+  deciding.kind = YamlNode::Kind::kMap;
+  deciding.where = node.where;
+  for (const char* key : {"length", "preset"}) {
+    if (const YamlNode* value = node.Find(key)) deciding.members.emplace_back(key, *value);
   }
-  StageOptions stage = DefaultStage(sketch.length);
+  MapReader first(deciding, path);
+  first("length", sketch.length, KeyRole::kResult, Range(2, kMaxTokens));
+  first("preset", sketch.preset, KeyRole::kResult,
+        OneOf({std::begin(kPresets), std::end(kPresets)}));
+  StageOptions stage = DefaultStage(sketch.length, sketch.preset);
   MapReader reader(node, path);
   const YamlNode* runtime = node.Find("runtime");
   if (runtime != nullptr && !runtime->IsNull() && runtime->text != "any") stage.start_tokens = {0};
@@ -175,13 +190,26 @@ YamlNode* StageNamed(YamlNode* stages, const std::string& name, const std::strin
 
 }  // namespace
 
-StageOptions DefaultStage(int64_t length) {
+StageOptions DefaultStage(int64_t length, const std::string& preset) {
   StageOptions stage;
-  if (length <= kLongTarget) return stage;
-  stage.documents = stage.held_out = 3;
-  stage.evolution.population = 32;
-  stage.evolution.mutations = stage.evolution.crossovers = 8;
-  stage.evolution.parents = 16;
+  stage.preset = preset;
+  EvolutionOptions& evolution = stage.evolution;
+  const bool longer = length > kLongTarget;
+  if (longer) stage.documents = stage.held_out = 3;
+  if (preset == "frugal") {
+    stage.attention = "search";
+    evolution.warm_start.evaluations = 64;
+    evolution.population = 3;
+    evolution.generations = 8;
+    evolution.mutations = evolution.crossovers = 4;
+    evolution.parents = 8;
+    evolution.rates = {
+        .sweep = 0, .segment = 2, .shift = 1, .scalars = 1, .uniform = 0, .blend = 2, .prefix = 1};
+  } else if (longer) {
+    evolution.population = 32;
+    evolution.mutations = evolution.crossovers = 8;
+    evolution.parents = 16;
+  }
   return stage;
 }
 

@@ -45,10 +45,15 @@ inline constexpr const char* kRuntimes[] = {"any", "hugging-face", "longrope-csv
 // Lengths above this take the paper's smaller schedule (section 4.1: 512k and more).
 inline constexpr int64_t kLongTarget = 524288;
 
-// One stage. Kind `search`: Algorithm 1 for one target length.
+// Default values of a stage's keys, nothing more. `paper`: Algorithm 1 and its numbers. `frugal`: a
+// warm start, curve operators, and m searched, for budgets of some hundred scores.
+inline constexpr const char* kPresets[] = {"paper", "frugal"};
+
+// One stage. Kind `search`: an evolutionary search for one target length.
 struct StageOptions {
-  std::string name;    // letters, digits, - and _; names the stage's random streams
-  std::string kind;    // "search"
+  std::string name;  // letters, digits, - and _; names the stage's random streams
+  std::string kind;  // "search"
+  std::string preset = kPresets[0];
   int64_t length = 0;  // target, in tokens: every document is its first so many tokens
   int documents = 5;   // that make the fitness; 3 above kLongTarget
   int held_out = 5;    // other documents, scored for the baselines and the winner; 3 likewise
@@ -64,7 +69,7 @@ struct StageOptions {
 };
 
 // Defaults of a stage of `length` tokens.
-StageOptions DefaultStage(int64_t length);
+StageOptions DefaultStage(int64_t length, const std::string& preset = kPresets[0]);
 
 struct Job {
   std::string name;  // unset: the job file's

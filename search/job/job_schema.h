@@ -82,6 +82,7 @@ void Describe(Visitor& visit, StageOptions& o) {
   visit("name", o.name, result,
         Required({.accepts = IsPlainName, .allowed = "letters, digits, - and _"}));
   visit("kind", o.kind, result, Required(OneOf({"search"})));
+  visit("preset", o.preset, result, OneOf({std::begin(kPresets), std::end(kPresets)}));
   visit("length", o.length, result, Required(Range(2, kMaxTokens)));
   visit("documents", o.documents, result, Range(1, 10000));
   visit("held_out", o.held_out, result, Range(0, 10000));
@@ -93,6 +94,24 @@ void Describe(Visitor& visit, StageOptions& o) {
   visit("mutation_rate", o.evolution.mutation_rate, result, Range(0.001, 1));
   visit("crossover_rate", o.evolution.crossover.rate, result, Range(0, 1));
   visit("crossover_tries", o.evolution.crossover.tries, result, Range(1, 10000));
+  visit("rate_sweep", o.evolution.rates.sweep, result, Range(0, 1000));
+  visit("rate_segment", o.evolution.rates.segment, result, Range(0, 1000));
+  visit("rate_shift", o.evolution.rates.shift, result, Range(0, 1000));
+  visit("rate_scalars", o.evolution.rates.scalars, result, Range(0, 1000));
+  visit("rate_uniform", o.evolution.rates.uniform, result, Range(0, 1000));
+  visit("rate_blend", o.evolution.rates.blend, result, Range(0, 1000));
+  visit("rate_prefix", o.evolution.rates.prefix, result, Range(0, 1000));
+  WarmStartOptions& warm = o.evolution.warm_start;
+  visit("warm_evaluations", warm.evaluations, result, Range(0, kMany));
+  visit("warm_batch", warm.batch, result, Range(4, 10000));
+  visit("warm_stall", warm.stall, result, Range(1, kMany));
+  visit("warm_start_sweeps", warm.start_sweeps, result, Range(0, 1000));
+  visit("warm_members", warm.members, result, Range(0, kMany));
+  visit("step_start", warm.steps.start, result, Range(0, 4096));
+  visit("step_width", warm.steps.width, result, Range(0, 10));
+  visit("step_end_scale", warm.steps.end_scale, result, Range(0, 10));
+  visit("step_curvature", warm.steps.curvature, result, Range(0, 10));
+  visit("step_attention", warm.steps.attention_factor, result, Range(0, 1));
   visit("seeds", o.seeds, result, OneOf(SeedNames()));
   visit("seed_sweeps", o.evolution.seed_sweeps, result, Range(1, 10000));
   visit("max_evaluations", o.max_evaluations, KeyRole::kBudget, Range(1, 1e9));

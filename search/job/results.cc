@@ -184,6 +184,34 @@ std::string Verdict(const std::vector<TableRow>& rows) {
   return text;
 }
 
+std::string OperatorText(const StageView& stage) {
+  const Population& population = stage.state.population;
+  const auto parents = static_cast<size_t>(stage.plan.options.evolution.parents);
+  int made[kOrigins] = {}, survived[kOrigins] = {};
+  std::vector<int64_t> ranked = population.Ranked();
+  const auto& all = population.candidates();
+  const auto generation = [&](int64_t id) { return all[static_cast<size_t>(id)].generation; };
+  for (size_t place = 0; place < ranked.size(); ++place) {
+    const int own = generation(ranked[place]);
+    const auto better =
+        std::ranges::count_if(ranked.begin(), ranked.begin() + static_cast<std::ptrdiff_t>(place),
+                              [&](int64_t id) { return generation(id) <= own; });
+    const auto origin = static_cast<size_t>(all[static_cast<size_t>(ranked[place])].origin);
+    ++made[origin];
+    survived[origin] += static_cast<size_t>(better) < parents;
+  }
+  std::string text;
+  for (int origin = 0; origin < kOrigins; ++origin) {
+    if (made[origin] == 0) continue;
+    char line[100];
+    std::snprintf(line, sizeof line, "  %-17s made %5d, survived %5d\n",
+                  std::string(NameOf(static_cast<Origin>(origin))).c_str(), made[origin],
+                  survived[origin]);
+    text += line;
+  }
+  return text;
+}
+
 std::string BestJson(const StageView& stage) {
   const Candidate& best = *stage.state.Winner();
   const RopeFactors factors = stage.plan.space.Decode(best.genome);

@@ -38,6 +38,10 @@ std::string TableText(const std::vector<TableRow>& rows);
 // documents?
 std::string Verdict(const std::vector<TableRow>& rows);
 
+// A line an operator (an Origin): candidates it made, and survivors among them: those that stood
+// among the best `parents` when their generation was done. Only evaluated candidates count.
+std::string OperatorText(const StageView& stage);
+
 // The best candidate so far of a stage; there is one.
 std::string BestJson(const StageView& stage);
 

@@ -86,15 +86,19 @@ bool SearchStage::EndEarly(int generation, const char* why) {
 }
 
 bool SearchStage::DrawGeneration(int generation) {
-  const Evolution evolution(plan_.space, plan_.options.evolution, plan_.seeds, seed_, state_->name);
-  if (evolution.Draw(generation, &state_->population) == 0) return false;
-  listener_.OnDrawn(*state_, generation);
-  return true;
+  const EvolutionOptions& options = plan_.options.evolution;
+  const Evolution evolution(plan_.space, options, plan_.seeds, plan_.centre, seed_, state_->name);
+  if (evolution.Draw(generation, &state_->population) > 0) {
+    listener_.OnDrawn(*state_, generation);
+    return true;
+  }
+  // A warm start, and a first generation of seeds that it came upon, may hold nothing new.
+  return generation <= options.warm_start.Generations() && generation > 0;
 }
 
 bool SearchStage::SearchGenerations() {
   const Population& population = state_->population;
-  for (int generation = 0; generation <= plan_.options.evolution.generations; ++generation) {
+  for (int generation = 0; generation <= plan_.options.evolution.LastGeneration(); ++generation) {
     const bool drawn =
         !population.candidates().empty() && population.candidates().back().generation >= generation;
     if (!drawn) {

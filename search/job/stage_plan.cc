@@ -44,7 +44,7 @@ SearchSpace SpaceOf(const StageOptions& options, const RopeShape& shape, double 
 }  // namespace
 
 int64_t StagePlan::Evaluations() const {
-  const int64_t all = options.evolution.Evaluations();
+  const int64_t all = options.evolution.Evaluations(space.start_count());
   return std::min(all, options.max_evaluations.value_or(all));
 }
 
@@ -65,8 +65,9 @@ StagePlan PlanStage(const StageOptions& options, const RopeShape& shape) {
   const double ratio =
       static_cast<double>(options.length) / static_cast<double>(shape.original_length);
   const auto attention = FixedAttention(options, shape, ratio);
-  StagePlan plan{options, shape, ratio, attention, SpaceOf(options, shape, ratio, attention),
-                 {},      {}};
+  StagePlan plan{options, shape, ratio, attention, SpaceOf(options, shape, ratio, attention)};
+  plan.centre = CentreCurve(
+      shape, ratio, AttentionFactor(AttentionPolicy::kLongrope, ratio, shape.original_length));
   plan.seeds = MethodSeeds(options.seeds, plan.space, shape, ratio, options.yarn);
   if (options.bound && *options.bound < ratio) {
     plan.warning = "stage " + options.name + ": bound " + NumberText(*options.bound) +

@@ -26,8 +26,9 @@ struct StagePlan {
   double ratio = 1;                        // length / original length
   std::optional<double> attention_factor;  // m of every candidate; nullopt: m is a gene
   SearchSpace space;
-  std::vector<Seed> seeds;
-  std::string warning;  // of what a user may not have meant, "" if there is nothing
+  std::vector<Seed> seeds = {};
+  std::string warning = {};  // of what a user may not have meant, "" if there is nothing
+  RampCurve centre = {};     // of a warm start
 
   // Candidates that the stage may evaluate.
   int64_t Evaluations() const;

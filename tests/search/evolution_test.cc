@@ -28,8 +28,8 @@ struct Search {
   Population population{1, 0};
 
   Evolution Make() const {
-    return Evolution(space, options, MethodSeeds({"pi", "ntk", "yarn"}, space, kShape, 8, {}), 11,
-                     "stage");
+    return Evolution(space, options, MethodSeeds({"pi", "ntk", "yarn"}, space, kShape, 8, {}),
+                     CentreCurve(kShape, 8, 1.17), 11, "stage");
   }
   void Score() {
     for (const Candidate& candidate : std::vector<Candidate>(population.candidates())) {
@@ -152,7 +152,7 @@ TEST(Evolution, ASmallSpaceIsExhaustedWithoutDuplicates) {
   options.start_tokens = {0};
   Search search;
   search.space = SearchSpace(options);  // 6 monotone pairs of 3 steps
-  EXPECT_EQ(Evolution(search.space, search.options, {{Origin::kPi, {{0, 0}, 0, 0}}}, 1, "s")
+  EXPECT_EQ(Evolution(search.space, search.options, {{Origin::kPi, {{0, 0}, 0, 0}}}, {}, 1, "s")
                 .Draw(0, &search.population),
             6);
 }

@@ -249,7 +249,8 @@ TEST(JobFile, EndsOfRangesAreAccepted) {
 }
 
 TEST(JobFile, KeysThatDoNotFitTogetherAreRefused) {
-  EXPECT_REFUSED(Stage("parents: 65"), "stages.s.parents: 65; allowed: 1 to population (64)");
+  EXPECT_REFUSED(Stage("parents: 65"),
+                 "stages.s.parents: 65; allowed: 1 to population + warm_evaluations (64)");
   EXPECT_REFUSED(Stage("population: 31"), "parents");
   EXPECT_REFUSED(Stage("parents: 1"), "crossovers need at least 2");
   EXPECT_NO_THROW(Stage("parents: 1, crossovers: 0"));

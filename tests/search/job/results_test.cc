@@ -104,6 +104,36 @@ TEST(HistoryCsv, HasALineForEveryEvaluatedCandidateAndNoOther) {
             "extend,1,1,crossover,0 1,8,1,1,0 0,10 7,1 2.14\n");
 }
 
+// Six candidates of hand-made fitness, two parents: who stood among the best two in its generation?
+TEST(OperatorText, CountsWhatEachOperatorMadeAndWhatSurvived) {
+  Job job = testing::SmallJob("");
+  job.stages[0].evolution.parents = 2;
+  job.stages[0].documents = 1;
+  job.stages[0].held_out = 0;
+  const StagePlan plan = PlanStage(job.stages[0], testing::FakeStages().shape);
+  StageState state(job.stages[0]);
+  const auto add = [&](int generation, Origin origin, double nats) {
+    Genome genome = plan.seeds[0].genome;
+    genome.start_index = static_cast<int32_t>(state.population.candidates().size());
+    state.population.Add(generation, origin, {kNoParent, kNoParent}, genome);
+    const auto id = static_cast<int64_t>(state.population.candidates().size()) - 1;
+    if (nats > 0) state.population.SetScore(id, 0, {nats, 10});
+  };
+  add(0, Origin::kPi, 30);
+  add(0, Origin::kNtk, 20);
+  add(0, Origin::kYarn, 25);      // pi falls out
+  add(1, Origin::kMutation, 22);  // yarn falls out
+  add(1, Origin::kMutation, 40);
+  add(2, Origin::kSegment, 10);
+  add(2, Origin::kSegment, 0);  // not evaluated: does not count
+  EXPECT_EQ(OperatorText({plan, state}),
+            "  pi                made     1, survived     0\n"
+            "  ntk               made     1, survived     1\n"
+            "  yarn              made     1, survived     1\n"
+            "  mutation          made     2, survived     1\n"
+            "  segment           made     1, survived     1\n");
+}
+
 TEST(WinningFactors, OfEqualLengthsTheLaterStageCounts) {
   StageOptions options = testing::TinyJob("").stages[0];
   const RopeShape shape{4, 10000, 256};
