@@ -16,15 +16,7 @@ namespace {
 constexpr int64_t kRows = 1024;  // computed in one call
 
 const ModelShape& Shape() {
-  static const ModelShape shape = {.layers = 1,
-                                   .hidden = 576,
-                                   .heads = 9,
-                                   .kv_heads = 3,
-                                   .head_dim = 64,
-                                   .ffn = 1536,
-                                   .vocab = 49152,
-                                   .norm_epsilon = 1e-5f,
-                                   .sliding_window = 0};
+  static const ModelShape shape = testing::SmolLm2Shape(1);
   return shape;
 }
 

@@ -15,20 +15,10 @@
 namespace longrope {
 namespace {
 
+using testing::SmolLm2Shape;
+
 constexpr int64_t kLong = 65536;  // tokens
 constexpr double kMegabyte = 1e6;
-
-ModelShape SmolLm2Shape(int layers) {
-  return {.layers = layers,
-          .hidden = 576,
-          .heads = 9,
-          .kv_heads = 3,
-          .head_dim = 64,
-          .ffn = 1536,
-          .vocab = 49152,
-          .norm_epsilon = 1e-5f,
-          .sliding_window = 0};
-}
 
 ForwardNeeds Needs(int layers, int64_t tokens) {
   return {SmolLm2Shape(layers), DType::kBF16, {64, 100000, 8192}, tokens};

@@ -16,6 +16,18 @@ uint16_t BitsOf(float value, DType dtype) {
 
 }  // namespace
 
+ModelShape SmolLm2Shape(int layers) {
+  return {.layers = layers,
+          .hidden = 576,
+          .heads = 9,
+          .kv_heads = 3,
+          .head_dim = 64,
+          .ffn = 1536,
+          .vocab = 49152,
+          .norm_epsilon = 1e-5f,
+          .sliding_window = 0};
+}
+
 RandomWeights::RandomWeights(const ModelShape& s, const RandomWeightsOptions& options)
     : options_(options), state_(options.seed) {
   const int64_t query = int64_t{s.heads} * s.head_dim, kv = int64_t{s.kv_heads} * s.head_dim;

@@ -17,6 +17,9 @@ struct RandomWeightsOptions {
   bool outliers = false;  // some input channels are a hundred times larger, as in trained models
 };
 
+// SmolLM2-135M's shape, whose 30 layers are cut to so many: a size where memory and time matter.
+ModelShape SmolLm2Shape(int layers);
+
 // Thread-safe once made. Every tensor is drawn when the source is made.
 class RandomWeights final : public WeightSource {
  public:

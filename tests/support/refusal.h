@@ -17,6 +17,7 @@ std::string RefusalOf(const Call& call) {
     call();
   } catch (const InputError& error) {
     const std::string what = error.what();
+    EXPECT_FALSE(what.empty());
     for (char c : what) {
       if (static_cast<unsigned char>(c) < ' ') ADD_FAILURE() << "not one clean line: " << what;
     }
@@ -27,3 +28,10 @@ std::string RefusalOf(const Call& call) {
 }
 
 }  // namespace longrope::testing
+
+// `call` is refused and the message holds `part`.
+#define EXPECT_REFUSED(call, part)                                                     \
+  do {                                                                                 \
+    const std::string refusal = ::longrope::testing::RefusalOf([&] { (void)(call); }); \
+    EXPECT_NE(refusal.find(part), std::string::npos) << refusal;                       \
+  } while (false)

@@ -8,7 +8,7 @@
 
 #include "search/factors/longrope_csv.h"
 #include "search/number_text.h"
-#include "tests/search/job/refusal.h"
+#include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 
 namespace longrope {

@@ -6,8 +6,8 @@
 #include <map>
 
 #include "eval/model/model_config.h"
-#include "tests/search/job/refusal.h"
 #include "tests/support/faulty_file_system.h"
+#include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 
 namespace longrope {

@@ -6,8 +6,8 @@
 #include <limits>
 
 #include "search/job/job_file.h"
-#include "tests/search/job/refusal.h"
 #include "tests/search/job/small_run.h"
+#include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 
 namespace longrope {

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "search/job/job_schema.h"
-#include "tests/search/job/refusal.h"
+#include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 
 namespace longrope {

@@ -3,8 +3,8 @@
 
 #include "search/job/job_file.h"
 #include "search/job/suggest.h"
-#include "tests/search/job/refusal.h"
 #include "tests/search/job/small_run.h"
+#include "tests/support/refusal.h"
 
 namespace longrope {
 namespace {

@@ -2,9 +2,9 @@
 // bytes of a run that nothing disturbed.
 #include <gtest/gtest.h>
 
-#include "tests/search/job/refusal.h"
 #include "tests/search/job/small_run.h"
 #include "tests/support/faulty_file_system.h"
+#include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 
 namespace longrope {

@@ -3,8 +3,8 @@
 
 #include <cerrno>
 
-#include "tests/search/job/refusal.h"
 #include "tests/search/job/small_run.h"
+#include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 
 namespace longrope {

@@ -8,9 +8,9 @@
 
 #include "eval/model/json_file.h"
 #include "search/job/job_file.h"
-#include "tests/search/job/refusal.h"
 #include "tests/search/job/small_run.h"
 #include "tests/support/compare.h"
+#include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 
 namespace longrope {

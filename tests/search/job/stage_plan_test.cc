@@ -7,9 +7,9 @@
 
 #include "search/job/search_stage.h"
 #include "tests/search/fake_evaluator.h"
-#include "tests/search/job/refusal.h"
 #include "tests/search/job/small_run.h"
 #include "tests/support/compare.h"
+#include "tests/support/refusal.h"
 
 namespace longrope {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/search/job/refusal.h"
+#include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 
 namespace longrope {
