@@ -2,6 +2,7 @@
 // are asked for: which candidates the next generation holds.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -40,6 +41,12 @@ struct EvolutionOptions {
   WarmStartOptions warm_start;  // its generations come first
 
   int LastGeneration() const { return warm_start.Generations() + generations; }
+  // The best so many decide what is drawn once `generation` is done; 0: all, since CMA-ES learns
+  // from every rank.
+  int Deciding(int generation) const {
+    if (generation < warm_start.FamilyGenerations()) return 0;
+    return generation < warm_start.Generations() ? std::max(parents, warm_start.members) : parents;
+  }
   // Candidates that a whole search evaluates at most, in a space with so many values of n-hat: a
   // warm start may come upon the same candidate twice.
   int64_t Evaluations(int64_t start_values = 1) const {

@@ -40,6 +40,18 @@ std::string_view NameOf(Origin origin) {
   return "";
 }
 
+std::string_view NameOf(StopReason reason) {
+  switch (reason) {
+    case StopReason::kNone:
+      return "";
+    case StopReason::kCertain:
+      return "certain";
+    case StopReason::kLikely:
+      return "likely";
+  }
+  return "";
+}
+
 std::optional<double> PerplexityOf(const Scores& scores, size_t begin, size_t count) {
   double nats = 0;
   int64_t tokens = 0;
@@ -67,6 +79,15 @@ void Population::SetScore(int64_t id, int document, Score score) {
   candidates_.at(static_cast<size_t>(id)).scores.at(static_cast<size_t>(document)) = score;
 }
 
+void Population::Stop(int64_t id, StopReason reason) {
+  candidates_.at(static_cast<size_t>(id)).stopped = reason;
+}
+
+bool Population::Settled(int64_t id) const {
+  const Candidate& candidate = candidates_.at(static_cast<size_t>(id));
+  return candidate.stopped != StopReason::kNone || Fitness(id).has_value();
+}
+
 std::optional<double> Population::Fitness(int64_t id) const {
   return PerplexityOf(candidates_.at(static_cast<size_t>(id)).scores, 0,
                       static_cast<size_t>(fitness_));
@@ -77,15 +98,30 @@ std::optional<double> Population::HeldOut(int64_t id) const {
                       static_cast<size_t>(held_out_));
 }
 
-std::vector<int64_t> Population::Ranked() const {
+std::vector<int64_t> Population::Ranked(int end) const {
   std::vector<std::pair<double, int64_t>> evaluated;
   for (const Candidate& candidate : candidates_) {
+    if (candidate.generation >= end) break;
     if (const auto fitness = Fitness(candidate.id)) evaluated.emplace_back(*fitness, candidate.id);
   }
   std::ranges::sort(evaluated);
   std::vector<int64_t> ids;
   for (const auto& [fitness, id] : evaluated) ids.push_back(id);
   return ids;
+}
+
+int64_t Population::SettledScores() const {
+  int64_t count = 0;
+  for (const Candidate& candidate : candidates_) {
+    if (!Settled(candidate.id)) continue;
+    count += std::count_if(candidate.scores.begin(), candidate.scores.begin() + fitness_,
+                           [](const auto& score) { return score.has_value(); });
+  }
+  return count;
+}
+
+int64_t Population::SettledCount() const {
+  return std::ranges::count_if(candidates_, [&](const auto& c) { return Settled(c.id); });
 }
 
 }  // namespace longrope

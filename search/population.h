@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,16 @@ enum class Origin {
 inline constexpr int kOrigins = 14;
 std::string_view NameOf(Origin origin);
 
+// Why racing stopped a candidate before its last fitness document. The numbers stand in
+// checkpoints: never renumber.
+enum class StopReason {
+  kNone = 0,
+  kCertain = 1,  // its loss so far is more than one of the best may have in all
+  kLikely = 2,   // its losses so far are higher than those of one of the best, beyond chance
+};
+inline constexpr int kStopReasons = 3;
+std::string_view NameOf(StopReason reason);  // "" of kNone
+
 // Scores by document; empty where not scored yet.
 using Scores = std::vector<std::optional<Score>>;
 
@@ -47,6 +58,7 @@ struct Candidate {
   std::array<int64_t, 2> parents = {kNoParent, kNoParent};
   Genome genome;
   Scores scores;  // the fitness documents, then the held-out ones
+  StopReason stopped = StopReason::kNone;
 };
 
 // Candidates in the order they were drawn, each genome once. Not thread-safe.
@@ -63,13 +75,21 @@ class Population {
   // Appends a candidate without scores; false if its genome is there already.
   bool Add(int generation, Origin origin, std::array<int64_t, 2> parents, Genome genome);
   void SetScore(int64_t id, int document, Score score);
+  // The candidate's remaining fitness documents will not be asked for.
+  void Stop(int64_t id, StopReason reason);
 
   // Perplexity on the fitness documents (infinite if a score is not finite); nullopt while one of
   // them is missing.
   std::optional<double> Fitness(int64_t id) const;
   std::optional<double> HeldOut(int64_t id) const;
-  // Ids of the evaluated candidates, best first: by fitness, then by id.
-  std::vector<int64_t> Ranked() const;
+  // Nothing more is to be scored of it: it has a fitness or was stopped.
+  bool Settled(int64_t id) const;
+  // Ids of the evaluated candidates of generations below `end`, best first: by fitness, then by id.
+  // A candidate that was stopped has no fitness.
+  std::vector<int64_t> Ranked(int end = std::numeric_limits<int>::max()) const;
+  // Fitness documents that the settled candidates met: what a budget counts.
+  int64_t SettledScores() const;
+  int64_t SettledCount() const;
 
  private:
   int fitness_, held_out_;

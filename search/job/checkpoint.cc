@@ -13,7 +13,7 @@
 namespace longrope {
 namespace {
 
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr int64_t kMaxBytes = int64_t{1} << 32;
 
 // Columns of a table of scores.
@@ -62,7 +62,7 @@ std::string StagePath(const std::string& name) { return "/stages/" + name + "/";
 
 void WriteCandidates(Hdf5Writer& file, const StageState& stage) {
   const auto& candidates = stage.population.candidates();
-  std::vector<int64_t> generation, origin, parents, steps, start, attention;
+  std::vector<int64_t> generation, origin, parents, steps, start, attention, stopped;
   ScoreColumns scores;
   for (const Candidate& c : candidates) {
     generation.push_back(c.generation);
@@ -71,6 +71,7 @@ void WriteCandidates(Hdf5Writer& file, const StageState& stage) {
     steps.insert(steps.end(), c.genome.steps.begin(), c.genome.steps.end());
     start.push_back(c.genome.start_index);
     attention.push_back(c.genome.attention_step);
+    stopped.push_back(static_cast<int64_t>(c.stopped));
     scores.Add(c.scores);
   }
   const std::string path = StagePath(stage.name);
@@ -81,6 +82,7 @@ void WriteCandidates(Hdf5Writer& file, const StageState& stage) {
   file.Write(path + "steps", steps, rows);
   file.Write(path + "start_index", start);
   file.Write(path + "attention_step", attention);
+  file.Write(path + "stopped", stopped);
   scores.Write(file, path, candidates.size());
 }
 
@@ -142,6 +144,7 @@ class StageReader {
     const auto origin = Integers("origin", rows), parents = Integers("parents", 2 * rows);
     const auto start = Integers("start_index", rows);
     const auto attention = Integers("attention_step", rows);
+    const auto stopped = Integers("stopped", rows);
     const auto steps = file_.Integers(path_ + "steps");
     if (rows > 0 && steps.size() % rows != 0) Refuse("steps");
     const size_t pairs = rows > 0 ? steps.size() / rows : 0;
@@ -159,6 +162,8 @@ class StageReader {
                                  {parents[2 * row], parents[2 * row + 1]}, std::move(genome))) {
         Refuse("steps");
       }
+      if (stopped[row] < 0 || stopped[row] >= kStopReasons) Refuse("stopped");
+      state_.population.Stop(static_cast<int64_t>(row), static_cast<StopReason>(stopped[row]));
       const Scores row_scores = scores.Row(row, documents_);
       for (size_t i = 0; i < documents_; ++i) {
         if (row_scores[i]) {

@@ -58,7 +58,8 @@ struct StageOptions {
   int documents = 5;   // that make the fitness; 3 above kLongTarget
   int held_out = 5;    // other documents, scored for the baselines and the winner; 3 likewise
   EvolutionOptions evolution;              // above kLongTarget 32 / 8 / 8, 16 parents
-  std::optional<int64_t> max_evaluations;  // budget over all generations
+  std::optional<double> race_confidence;   // of RaceOptions
+  std::optional<int64_t> max_evaluations;  // budget over all generations, counted in scores
   std::optional<double> max_hours;         // budget, ends at a generation; not reproducible
   std::vector<std::string> seeds = {"pi", "ntk", "yarn"};
   std::string runtime = "any";

@@ -114,6 +114,7 @@ void Describe(Visitor& visit, StageOptions& o) {
   visit("step_attention", warm.steps.attention_factor, result, Range(0, 1));
   visit("seeds", o.seeds, result, OneOf(SeedNames()));
   visit("seed_sweeps", o.evolution.seed_sweeps, result, Range(1, 10000));
+  visit("race_confidence", o.race_confidence, result, Range(0.5, 0.999999));
   visit("max_evaluations", o.max_evaluations, KeyRole::kBudget, Range(1, 1e9));
   visit("max_hours", o.max_hours, KeyRole::kBudget, Range(0.0001, 1e6));
   visit("runtime", o.runtime, result, OneOf({std::begin(kRuntimes), std::end(kRuntimes)}));

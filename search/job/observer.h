@@ -11,7 +11,7 @@ namespace longrope {
 struct Progress {
   std::string stage;
   enum class Phase { kBaselines, kSearch, kHeldOut } phase = Phase::kSearch;
-  int64_t evaluations = 0;  // candidates that have all their fitness scores
+  int64_t evaluations = 0;  // candidates that are settled: evaluated, or stopped by racing
   int64_t planned_evaluations = 0;
   int64_t scores = 0;  // of the stage, baselines and held-out ones included
   int64_t planned_scores = 0;

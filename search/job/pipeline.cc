@@ -27,6 +27,7 @@ class SilentListener final : public StageListener {
  public:
   void OnScore(const StageState&, const Task&, double) override {}
   void OnDrawn(const StageState&, int) override {}
+  void OnStopped(const StageState&) override {}
   void OnGeneration(const StageState&, int) override {}
   void OnBaselinesFailed() override {}
   void OnEarlyEnd(const StageState&, int, const char*) override {}
@@ -93,6 +94,7 @@ class RunListener final : public StageListener {
     observer_.OnProgress(ProgressOf(state, winner, task, seconds));
   }
   void OnDrawn(const StageState&, int) override { actions_.save_checkpoint(); }
+  void OnStopped(const StageState&) override { actions_.save_checkpoint(); }
   void OnGeneration(const StageState& state, int generation) override {
     actions_.save_history();
     std::ostringstream text;
@@ -120,10 +122,16 @@ class RunListener final : public StageListener {
                      : task.candidate < 0 || task.document >= state.population.fitness()
                          ? Progress::Phase::kHeldOut
                          : Progress::Phase::kSearch;
-    progress.evaluations = static_cast<int64_t>(state.population.Ranked().size());
-    progress.planned_evaluations = plan_.Evaluations();
+    // What racing saved is spent on others as long as the schedule has them.
+    const int64_t settled = state.population.SettledCount();
+    const int64_t spent = state.population.SettledScores(), budget = plan_.ScoreBudget();
+    progress.evaluations = settled;
+    progress.planned_evaluations = std::min(plan_.ScheduledEvaluations(),
+                                            settled + (budget - spent) / plan_.options.documents);
     progress.scores = state.ScoreCount();
-    progress.planned_scores = plan_.PlannedScores();
+    progress.planned_scores =
+        plan_.PlannedScores() - budget + spent +
+        (progress.planned_evaluations - settled) * int64_t{plan_.options.documents};
     if (winner != nullptr) progress.best = *state.population.Fitness(winner->id);
     progress.seconds = seconds;
     return progress;

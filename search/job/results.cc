@@ -20,21 +20,26 @@ std::string Spaced(const List& list, const ToText& to_text) {
   return text;
 }
 
-std::string HistoryLine(const StageView& stage, const Candidate& candidate, double perplexity) {
+std::string HistoryLine(const StageView& stage, const Candidate& candidate) {
   const RopeFactors factors = stage.plan.space.Decode(candidate.genome);
   std::vector<int64_t> parents;
   for (int64_t parent : candidate.parents) {
     if (parent != kNoParent) parents.push_back(parent);
   }
-  const std::vector<std::optional<Score>> scores(
-      candidate.scores.begin(), candidate.scores.begin() + stage.state.population.fitness());
+  std::vector<Score> scores;  // of the fitness documents it met
+  for (int i = 0; i < stage.state.population.fitness(); ++i) {
+    const auto& score = candidate.scores[static_cast<size_t>(i)];
+    if (score) scores.push_back(*score);
+  }
   const auto integer = [](int64_t value) { return std::to_string(value); };
   return stage.state.name + "," + std::to_string(candidate.id) + "," +
          std::to_string(candidate.generation) + "," + std::string(NameOf(candidate.origin)) + "," +
          Spaced(parents, integer) + "," + std::to_string(factors.start_tokens) + "," +
-         NumberText(factors.attention_factor) + "," + NumberText(perplexity) + "," +
-         Spaced(scores, [](const auto& score) { return NumberText(score->nats); }) + "," +
-         Spaced(scores, [](const auto& score) { return std::to_string(score->tokens); }) + "," +
+         NumberText(factors.attention_factor) + "," +
+         Text(stage.state.population.Fitness(candidate.id)) + "," +
+         std::string(NameOf(candidate.stopped)) + "," +
+         Spaced(scores, [](const Score& score) { return NumberText(score.nats); }) + "," +
+         Spaced(scores, [](const Score& score) { return std::to_string(score.tokens); }) + "," +
          Spaced(factors.lambda, [](float value) { return FloatText(value); }) + "\n";
 }
 
@@ -82,6 +87,22 @@ Json ScoresJson(const StageView& stage, const Candidate& winner) {
   return scores;
 }
 
+std::string RacingText(const Population& population) {
+  const auto stopped = [&](StopReason reason) {
+    return std::ranges::count(population.candidates(), reason, &Candidate::stopped);
+  };
+  const auto certain = stopped(StopReason::kCertain), likely = stopped(StopReason::kLikely);
+  if (certain + likely == 0) return "";
+  char line[160];
+  std::snprintf(line, sizeof line,
+                "  racing stopped %lld (certain %lld, likely %lld): %lld scores saved\n",
+                static_cast<long long>(certain + likely), static_cast<long long>(certain),
+                static_cast<long long>(likely),
+                static_cast<long long>(population.SettledCount() * population.fitness() -
+                                       population.SettledScores()));
+  return line;
+}
+
 std::string AttentionPolicyName(const StageOptions& options) {
   const std::string& text = options.attention;
   const bool number = !text.empty() && (text[0] < 'a' || text[0] > 'z');
@@ -92,12 +113,11 @@ std::string AttentionPolicyName(const StageOptions& options) {
 
 std::string HistoryCsv(const std::vector<StageView>& stages) {
   std::string text =
-      "stage,id,generation,origin,parents,start_tokens,attention_factor,perplexity,nats,tokens,"
-      "lambda\n";
+      "stage,id,generation,origin,parents,start_tokens,attention_factor,perplexity,stopped,nats,"
+      "tokens,lambda\n";
   for (const StageView& stage : stages) {
     for (const Candidate& candidate : stage.state.population.candidates()) {
-      const auto fitness = stage.state.population.Fitness(candidate.id);
-      if (fitness) text += HistoryLine(stage, candidate, *fitness);
+      if (stage.state.population.Settled(candidate.id)) text += HistoryLine(stage, candidate);
     }
   }
   return text;
@@ -197,19 +217,21 @@ std::string OperatorText(const StageView& stage) {
         std::ranges::count_if(ranked.begin(), ranked.begin() + static_cast<std::ptrdiff_t>(place),
                               [&](int64_t id) { return generation(id) <= own; });
     const auto origin = static_cast<size_t>(all[static_cast<size_t>(ranked[place])].origin);
-    ++made[origin];
     survived[origin] += static_cast<size_t>(better) < parents;
   }
+  for (const Candidate& candidate : all) {
+    made[static_cast<size_t>(candidate.origin)] += population.Settled(candidate.id);
+  }
   std::string text;
+  char line[160];
   for (int origin = 0; origin < kOrigins; ++origin) {
     if (made[origin] == 0) continue;
-    char line[100];
     std::snprintf(line, sizeof line, "  %-17s made %5d, survived %5d\n",
                   std::string(NameOf(static_cast<Origin>(origin))).c_str(), made[origin],
                   survived[origin]);
     text += line;
   }
-  return text;
+  return text + RacingText(population);
 }
 
 std::string BestJson(const StageView& stage) {

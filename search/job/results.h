@@ -18,7 +18,7 @@ struct StageView {
   const StageState& state;
 };
 
-// Every evaluated candidate of every stage, one a line.
+// Every candidate of every stage that was evaluated or stopped, one a line.
 std::string HistoryCsv(const std::vector<StageView>& stages);
 
 struct TableRow {
@@ -39,7 +39,8 @@ std::string TableText(const std::vector<TableRow>& rows);
 std::string Verdict(const std::vector<TableRow>& rows);
 
 // A line an operator (an Origin): candidates it made, and survivors among them: those that stood
-// among the best `parents` when their generation was done. Only evaluated candidates count.
+// among the best `parents` when their generation was done; then how many racing stopped, why, and
+// the scores it saved. Only settled candidates count.
 std::string OperatorText(const StageView& stage);
 
 // The best candidate so far of a stage; there is one.

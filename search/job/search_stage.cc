@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cmath>
 
+#include "search/racing.h"
+
 namespace longrope {
 namespace {
 
@@ -102,9 +104,9 @@ bool SearchStage::SearchGenerations() {
     const bool drawn =
         !population.candidates().empty() && population.candidates().back().generation >= generation;
     if (!drawn) {
-      const auto count = static_cast<int64_t>(population.candidates().size());
-      if (count >= plan_.Evaluations())
+      if (ScoresLeft() < population.fitness()) {
         return EndEarly(generation - 1, "max_evaluations is reached");
+      }
       if (generation > 0 && plan_.options.max_hours && Hours() >= *plan_.options.max_hours) {
         return EndEarly(generation - 1, "its budget of hours is spent");
       }
@@ -112,17 +114,65 @@ bool SearchStage::SearchGenerations() {
         return EndEarly(generation - 1, "the space holds no further candidate");
       }
     }
-    std::vector<int64_t> ids;
-    for (const Candidate& candidate : population.candidates()) {
-      if (candidate.generation == generation && candidate.id < plan_.Evaluations()) {
-        ids.push_back(candidate.id);
-      }
-    }
     const int64_t before = state_->ScoreCount();
-    if (!Score(ids, false, 0, population.fitness())) return false;
+    if (!ScoreGeneration(generation)) return false;
     RefuseIfAllFailed();
     // An earlier process told of what it finished.
     if (!drawn || state_->ScoreCount() > before) listener_.OnGeneration(*state_, generation);
+  }
+  return true;
+}
+
+int64_t SearchStage::ScoresLeft() const {
+  return plan_.ScoreBudget() - state_->population.SettledScores();
+}
+
+// Which candidates a budget reaches does not depend on how they are batched: the next one is
+// reached if the budget allows a whole evaluation after what those before it took.
+std::vector<int64_t> SearchStage::Affordable(int generation) const {
+  const Population& population = state_->population;
+  const auto count = static_cast<size_t>(ScoresLeft() / population.fitness());
+  std::vector<int64_t> ids;
+  for (const Candidate& candidate : population.candidates()) {
+    if (candidate.generation != generation || population.Settled(candidate.id)) continue;
+    if (ids.size() == count) break;
+    ids.push_back(candidate.id);
+  }
+  return ids;
+}
+
+const Candidate* SearchStage::Rival(int generation) const {
+  const int deciding = plan_.options.evolution.Deciding(generation);
+  const auto ranked = state_->population.Ranked(generation);
+  if (deciding == 0 || ranked.size() < static_cast<size_t>(deciding)) return nullptr;
+  return &state_->population
+              .candidates()[static_cast<size_t>(ranked[static_cast<size_t>(deciding) - 1])];
+}
+
+bool SearchStage::ScoreGeneration(int generation) {
+  const Candidate* rival = Rival(generation);
+  for (auto batch = Affordable(generation); !batch.empty(); batch = Affordable(generation)) {
+    const bool done = rival == nullptr ? Score(batch, false, 0, state_->population.fitness())
+                                       : RaceBatch(batch, *rival);
+    if (!done) return false;
+  }
+  return true;
+}
+
+bool SearchStage::RaceBatch(const std::vector<int64_t>& batch, const Candidate& rival) {
+  Population& population = state_->population;
+  std::vector<int64_t> racing = batch;
+  for (int met = 1; met <= population.fitness() && !racing.empty(); ++met) {
+    if (!Score(racing, false, 0, met)) return false;
+    const size_t before = racing.size();
+    std::erase_if(racing, [&](int64_t id) {
+      const Candidate& candidate = population.candidates()[static_cast<size_t>(id)];
+      const StopReason reason = Race(candidate.scores, rival.scores, met, population.fitness(),
+                                     {plan_.options.race_confidence});
+      population.Stop(id, reason);
+      return reason != StopReason::kNone;
+    });
+    if (racing.size() < before) listener_.OnStopped(*state_);
   }
   return true;
 }

@@ -20,7 +20,9 @@ class StageListener {
   virtual void OnScore(const StageState& state, const Task& task, double seconds) = 0;
   // Candidates of `generation` were drawn and wait for scores.
   virtual void OnDrawn(const StageState& state, int generation) = 0;
-  // Every candidate of `generation` that the budget allows has its scores.
+  // Racing stopped candidates.
+  virtual void OnStopped(const StageState& state) = 0;
+  // Every candidate of `generation` that the budget allows is settled.
   virtual void OnGeneration(const StageState& state, int generation) = 0;
   // The fitness of no baseline is finite: a reason to look at the weights before hours are spent.
   virtual void OnBaselinesFailed() = 0;
@@ -54,6 +56,16 @@ class SearchStage {
   // Tells why the search ends after `generation`; true: the stage goes on to the winner.
   bool EndEarly(int generation, const char* why);
   bool DrawGeneration(int generation);
+  // Settles the candidates of a generation, in order, as long as the budget allows a whole
+  // evaluation. False if stopped.
+  bool ScoreGeneration(int generation);
+  // The next candidates that the budget allows whichever of them are stopped early.
+  std::vector<int64_t> Affordable(int generation) const;
+  // Document by document against a rival; false if stopped.
+  bool RaceBatch(const std::vector<int64_t>& batch, const Candidate& rival);
+  // The worst of those that decide about what follows; nullptr where there are too few to race.
+  const Candidate* Rival(int generation) const;
+  int64_t ScoresLeft() const;
   bool ScoreWinner();
   // Scores what is missing of documents [begin, end) of these candidates and, if asked, of all
   // baselines. False if stopped.

@@ -44,8 +44,11 @@ SearchSpace SpaceOf(const StageOptions& options, const RopeShape& shape, double 
 }  // namespace
 
 int64_t StagePlan::Evaluations() const {
-  const int64_t all = options.evolution.Evaluations(space.start_count());
-  return std::min(all, options.max_evaluations.value_or(all));
+  return std::min(ScheduledEvaluations(), options.max_evaluations.value_or(INT64_MAX));
+}
+
+int64_t StagePlan::ScheduledEvaluations() const {
+  return options.evolution.Evaluations(space.start_count());
 }
 
 int64_t StagePlan::PlannedScores() const {

@@ -30,8 +30,13 @@ struct StagePlan {
   std::string warning = {};  // of what a user may not have meant, "" if there is nothing
   RampCurve centre = {};     // of a warm start
 
-  // Candidates that the stage may evaluate.
+  // Candidates that the stage may evaluate on all documents.
   int64_t Evaluations() const;
+  // Scores that these take. Where racing stops a candidate early, what it saves buys others, up to
+  // the stage's schedule.
+  int64_t ScoreBudget() const { return Evaluations() * options.documents; }
+  // Candidates of the schedule, whatever the budget is.
+  int64_t ScheduledEvaluations() const;
   // Scores of a whole stage: candidates, baselines and the winner's held-out documents.
   int64_t PlannedScores() const;
 };

@@ -82,7 +82,7 @@ TEST(TableCsv, LeavesMissingNumbersEmptyAndKeepsAllDigits) {
             "s,pi,1,0,0.30000000000000004,\ns,ntk,1,0,inf,1\n");
 }
 
-TEST(HistoryCsv, HasALineForEveryEvaluatedCandidateAndNoOther) {
+TEST(HistoryCsv, HasALineForEveryCandidateThatIsSettledAndNoOther) {
   StageOptions options = testing::TinyJob("").stages[0];
   options.documents = 2;
   const RopeShape shape{4, 10000, 256};
@@ -97,11 +97,15 @@ TEST(HistoryCsv, HasALineForEveryEvaluatedCandidateAndNoOther) {
   state.population.SetScore(1, 0, {0, 10});
   state.population.SetScore(1, 1, {0, 7});
   state.population.SetScore(2, 0, {1, 10});  // the other document is missing
+  state.population.Add(2, Origin::kShift, {1, kNoParent}, {{5, 115}, 0, 0});
+  state.population.SetScore(3, 0, {99, 10});  // and here it is not asked for
+  state.population.Stop(3, StopReason::kCertain);
   EXPECT_EQ(HistoryCsv({{plan, state}}),
-            "stage,id,generation,origin,parents,start_tokens,attention_factor,perplexity,nats,"
-            "tokens,lambda\n"
-            "extend,0,0,pi,,0,1,inf,10.5 inf,10 10,8 8\n"
-            "extend,1,1,crossover,0 1,8,1,1,0 0,10 7,1 2.14\n");
+            "stage,id,generation,origin,parents,start_tokens,attention_factor,perplexity,stopped,"
+            "nats,tokens,lambda\n"
+            "extend,0,0,pi,,0,1,inf,,10.5 inf,10 10,8 8\n"
+            "extend,1,1,crossover,0 1,8,1,1,,0 0,10 7,1 2.14\n"
+            "extend,3,2,shift,1,0,1,,certain,99,10,1.05 2.15\n");
 }
 
 // Six candidates of hand-made fitness, two parents: who stood among the best two in its generation?
@@ -132,6 +136,23 @@ TEST(OperatorText, CountsWhatEachOperatorMadeAndWhatSurvived) {
             "  yarn              made     1, survived     1\n"
             "  mutation          made     2, survived     1\n"
             "  segment           made     1, survived     1\n");
+}
+
+TEST(OperatorText, CountsWhatRacingStopped) {
+  const StageOptions options = testing::SmallJob("").stages[0];
+  const StagePlan plan = PlanStage(options, testing::FakeStages().shape);
+  StageState state(options);
+  for (int i = 0; i < 3; ++i) {
+    Genome genome = plan.seeds[0].genome;
+    genome.start_index = i;
+    state.population.Add(0, Origin::kMutation, {kNoParent, kNoParent}, genome);
+    state.population.SetScore(i, 0, {1, 10});
+  }
+  state.population.Stop(0, StopReason::kCertain);
+  state.population.Stop(2, StopReason::kLikely);
+  EXPECT_EQ(OperatorText({plan, state}),
+            "  mutation          made     2, survived     0\n"
+            "  racing stopped 2 (certain 1, likely 1): 2 scores saved\n");
 }
 
 TEST(WinningFactors, OfEqualLengthsTheLaterStageCounts) {
