@@ -42,6 +42,17 @@ class ReadHandle {
   size_t size_ = 0;
 };
 
+// False, with errno, if not all could be written.
+bool WriteAll(FileSystem& files, int file, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written =
+        RetryInterrupted([&] { return files.Write(file, bytes.data(), bytes.size()); });
+    if (written < 0) return false;
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+  return true;
+}
+
 // The file of one ReplaceFile until it carries its final name; removed unless that succeeds.
 class Temporary {
  public:
@@ -59,13 +70,8 @@ class Temporary {
   }
 
   bool Fill(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const ssize_t written =
-          RetryInterrupted([&] { return files_.Write(file_, bytes.data(), bytes.size()); });
-      if (written < 0) return false;
-      bytes.remove_prefix(static_cast<size_t>(written));
-    }
-    return RetryInterrupted([&] { return files_.Sync(file_); }) == 0 && Close();
+    return WriteAll(files_, file_, bytes) &&
+           RetryInterrupted([&] { return files_.Sync(file_); }) == 0 && Close();
   }
   bool MoveTo(const fs::path& target) {
     if (files_.Rename(path_, target.string()) != 0) return false;
@@ -106,6 +112,17 @@ void ReplaceFile(FileSystem& files, const fs::path& path, std::string_view bytes
       ThrowFileError(path, "cannot be written");
   }
   SyncFolder(files, FolderOf(path));
+}
+
+void AppendFile(FileSystem& files, const fs::path& path, std::string_view text) {
+  const int file = RetryInterrupted(
+      [&] { return files.Open(path.string(), O_WRONLY | O_CREAT | O_APPEND, 0666); });
+  if (file < 0) ThrowFileError(path, "cannot be opened");
+  const bool written = WriteAll(files, file, text);
+  const int reason = errno;
+  files.Close(file);
+  errno = reason;
+  if (!written) ThrowFileError(path, "cannot be written");
 }
 
 void MakeFolders(FileSystem& files, const fs::path& path) {

@@ -25,6 +25,10 @@ class FileError : public InputError {
 // the folder. On failure throws FileError; the old file stands and the temporary is gone.
 void ReplaceFile(FileSystem& files, const std::filesystem::path& path, std::string_view bytes);
 
+// Appends to a file, made where it is missing, that need not survive a crash whole. Throws
+// FileError.
+void AppendFile(FileSystem& files, const std::filesystem::path& path, std::string_view text);
+
 // Makes `path` and its missing parents. Throws FileError.
 void MakeFolders(FileSystem& files, const std::filesystem::path& path);
 

@@ -115,15 +115,6 @@ void Describe(Visitor& visit, Job& job) {
   visit("seed", job.seed, KeyRole::kResult, Range(0, 9e15));
 }
 
-// A job's name from its file's: what resume will read back.
-std::string PlainName(const std::string& text) {
-  std::string name = text.substr(0, 100);
-  for (char& c : name) {
-    if (!IsPlainName(std::string(1, c))) c = '-';
-  }
-  return name.empty() ? "job" : name;
-}
-
 std::string Absolute(const std::string& path) {
   return std::filesystem::absolute(path).lexically_normal().string();
 }
@@ -190,6 +181,20 @@ YamlNode* StageNamed(YamlNode* stages, const std::string& name, const std::strin
 
 }  // namespace
 
+std::string PlainName(const std::string& text) {
+  std::string name = text.substr(0, 100);
+  for (char& c : name) {
+    if (!IsPlainName(std::string(1, c))) c = '-';
+  }
+  return name.empty() ? "job" : name;
+}
+
+std::string OutputFolder(const YamlNode& tree, const std::string& name) {
+  OutputOptions output;
+  ReadSection(tree, "output", output);
+  return Absolute(output.folder.empty() ? "results/" + name : output.folder);
+}
+
 StageOptions DefaultStage(int64_t length, const std::string& preset) {
   StageOptions stage;
   stage.preset = preset;
@@ -253,13 +258,10 @@ Job ResolveJob(const YamlNode& tree, const std::string& default_name) {
   ReadSection(tree, "model", job.model);
   ReadSection(tree, "data", job.data);
   ReadSection(tree, "backend", job.backend);
-  ReadSection(tree, "output", job.output);
   ReadStages(tree, job.stages);
   if (job.name.empty()) job.name = PlainName(default_name);
-  if (job.output.folder.empty()) job.output.folder = "results/" + job.name;
-  for (std::string* path : {&job.model.path, &job.data.path, &job.output.folder}) {
-    *path = Absolute(*path);
-  }
+  job.output.folder = OutputFolder(tree, job.name);
+  for (std::string* path : {&job.model.path, &job.data.path}) *path = Absolute(*path);
   return job;
 }
 

@@ -13,6 +13,12 @@ namespace longrope {
 // A "--set" of the command line, "key.key=value"; stages are named: "stages.NAME.key=value".
 void ApplySetting(YamlNode* job, const std::string& setting);
 
+// A name from a file's: other characters than those of names replaced by "-".
+std::string PlainName(const std::string& text);
+
+// What a job or study says of output.folder, results/<name> where it says nothing; absolute.
+std::string OutputFolder(const YamlNode& tree, const std::string& name);
+
 // A job from its tree, every key known and in range. Relative paths are made absolute against the
 // current folder, defaults are filled in. `default_name` is the job's name where it states none,
 // other characters than those of names replaced by "-".

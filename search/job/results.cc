@@ -53,10 +53,6 @@ std::optional<double> HeldOutOf(const StageView& stage, const Candidate& candida
   return stage.state.population.HeldOut(candidate.id);
 }
 
-std::string MethodLabel(const Baseline& baseline) {
-  return baseline.method + (baseline.attention == "run" ? " (m of the run)" : "");
-}
-
 Json CorpusJson(const StageView& stage) {
   Json corpus = {{"fitness", Json::array()}, {"held_out", Json::array()}};
   int document = 0;

@@ -141,20 +141,7 @@ void RunFolder::Replace(std::string_view name, std::string_view bytes) const {
 }
 
 void RunFolder::Append(std::string_view name, std::string_view text) const {
-  const fs::path path = File(name);
-  const int file = RetryInterrupted(
-      [&] { return files_->Open(path.string(), O_WRONLY | O_CREAT | O_APPEND, 0666); });
-  if (file < 0) ThrowFileError(path, "cannot be opened");
-  ssize_t written = 0;
-  while (!text.empty()) {
-    written = RetryInterrupted([&] { return files_->Write(file, text.data(), text.size()); });
-    if (written < 0) break;
-    text.remove_prefix(static_cast<size_t>(written));
-  }
-  const int reason = errno;
-  files_->Close(file);
-  errno = reason;
-  if (written < 0) ThrowFileError(path, "cannot be written");
+  AppendFile(*files_, File(name), text);
 }
 
 void RunFolder::KeepPrevious() const {

@@ -43,6 +43,10 @@ SearchSpace SpaceOf(const StageOptions& options, const RopeShape& shape, double 
 
 }  // namespace
 
+std::string MethodLabel(const Baseline& baseline) {
+  return baseline.method + (baseline.attention == "run" ? " (m of the run)" : "");
+}
+
 int64_t StagePlan::Evaluations() const {
   return std::min(ScheduledEvaluations(), options.max_evaluations.value_or(INT64_MAX));
 }

@@ -20,6 +20,9 @@ struct Baseline {
   RopeFactors factors;
 };
 
+// Its method, and whose m where that is not the method's own.
+std::string MethodLabel(const Baseline& baseline);
+
 struct StagePlan {
   StageOptions options;
   RopeShape shape;

@@ -1,0 +1,86 @@
+#include "search/study/study.h"
+
+#include <iostream>
+#include <map>
+#include <memory>
+
+#include "eval/backend.h"
+#include "eval/calibration.h"
+#include "eval/storage/file_system.h"
+#include "search/cli/command.h"
+#include "search/cli/console.h"
+#include "search/cli/duration.h"
+#include "search/cli/job_arguments.h"
+#include "search/cli/signals.h"
+#include "search/job/model_stages.h"
+#include "search/job/stage_plan.h"
+#include "search/study/study_report.h"
+
+namespace longrope {
+namespace {
+
+struct Arguments {
+  std::string study;
+  JobArguments overrides;
+  bool dry_run = false;
+};
+
+int DryRun(const Study& study) {
+  const Job& job = study.cells.front().job;
+  const auto engine = MakeEngine({job.backend.name, job.backend.threads});
+  const ModelConfig config = ReadModelConfig(job.model.path, OverridesOf(job.model));
+  const Calibration calibration = Calibrate(*engine, config.shape);
+  std::cout << "study " << study.name << " on engine " << engine->name() << ", "
+            << engine->Threads() << " threads; scores that searches share are made once\n";
+  double all = 0;
+  for (const StudyCell& cell : study.cells) {
+    const StagePlan plan = PlanStage(cell.job.stages.front(), config.Rope());
+    const auto scores = static_cast<double>(
+        plan.PlannedScores() + static_cast<int64_t>(study.marks.size()) * plan.options.held_out);
+    const double seconds = scores * calibration.DocumentSeconds(config.shape, cell.length);
+    std::cout << "  " << cell.Name() << ": " << plan.Evaluations() << " evaluations, at most "
+              << scores << " scores, about " << DurationText(seconds) << "\n";
+    all += seconds;
+  }
+  std::cout << study.cells.size() << " searches, at most " << DurationText(all)
+            << "\noutput: " << study.folder << " (a dry run writes nothing)\n";
+  return kExitDone;
+}
+
+int Run(const Arguments& arguments) {
+  const Study study = ReadStudy(arguments.study, arguments.overrides.All());
+  if (arguments.dry_run) return DryRun(study);
+  const StopSignals signals;  // before any other thread
+  Console console;
+  StudyRunner runner(
+      study, FileSystem::Real(),
+      [](const Job& job, RunObserver& observer) {
+        return std::make_unique<ModelStages>(job, observer);
+      },
+      console);
+  const auto results = runner.Run(signals.token());
+  if (!results) {
+    console.OnMessage("stopped; the same command goes on");
+    return kExitStopped;
+  }
+  console.Finish();
+  std::cout << SummaryText(study, Summary(study, *results)) << "curves: " << study.folder << "/"
+            << kCurveFile << "\n";
+  return kExitDone;
+}
+
+}  // namespace
+
+void AddStudy(CLI::App& app, Action* action) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand(
+      "study", "Compare methods over seeds and lengths; the same command goes on with it");
+  command->add_option("study", arguments->study, "Study file (configs/study.yaml explains it)")
+      ->required();
+  AddJobArguments(*command, &arguments->overrides);
+  command->add_flag("--dry-run", arguments->dry_run,
+                    "Print the searches, their scores, and time on this machine");
+  command->callback([=] { *action = [=] { return Run(*arguments); }; });
+}
+
+}  // namespace longrope

@@ -1,0 +1,68 @@
+#include "search/study/cell_result.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace longrope {
+namespace {
+
+Scores HeldOutOf(const Scores& scores, int fitness) {
+  return Scores(scores.begin() + fitness, scores.end());
+}
+
+}  // namespace
+
+double HeldOutPerplexity(const Scores& held_out) {
+  return PerplexityOf(held_out, 0, held_out.size()).value_or(INFINITY);
+}
+
+std::vector<CellPoint> PointsOf(const StageState& state, const std::vector<int64_t>& marks) {
+  const Population& population = state.population;
+  std::vector<CellPoint> points;
+  CellPoint now;
+  now.fitness = std::numeric_limits<double>::infinity();
+  size_t mark = 0;
+  const auto keep = [&] {
+    const Candidate& best = population.candidates()[static_cast<size_t>(now.candidate)];
+    points.push_back(now);
+    points.back().held_out = HeldOutOf(best.scores, population.fitness());
+  };
+  // Candidates were scored in their order: a budget of that mark would have ended before this one.
+  for (const Candidate& candidate : population.candidates()) {
+    if (!population.Settled(candidate.id)) continue;
+    const auto spent =
+        std::count_if(candidate.scores.begin(), candidate.scores.begin() + population.fitness(),
+                      [](const auto& score) { return score.has_value(); });
+    for (; mark < marks.size() &&
+           now.scores + population.fitness() > marks[mark] * population.fitness();
+         ++mark) {
+      keep();
+    }
+    ++now.evaluations;
+    now.scores += spent;
+    const double fitness = population.Fitness(candidate.id).value_or(INFINITY);
+    if (fitness < now.fitness || now.evaluations == 1) {
+      now.candidate = candidate.id;
+      now.fitness = fitness;
+    }
+  }
+  keep();
+  return points;
+}
+
+CellResult ResultOf(const StageState& state, const std::vector<int64_t>& marks) {
+  CellResult result;
+  result.points = PointsOf(state, marks);
+  result.closed_fitness = std::numeric_limits<double>::infinity();
+  for (const BaselineState& baseline : state.baselines) {
+    const double fitness = state.Fitness(baseline).value_or(INFINITY);
+    if (!(fitness < result.closed_fitness)) continue;
+    result.closed_form = MethodLabel(baseline.baseline);
+    result.closed_fitness = fitness;
+    result.closed_held_out = HeldOutOf(baseline.scores, state.population.fitness());
+  }
+  return result;
+}
+
+}  // namespace longrope

@@ -1,0 +1,128 @@
+#include "search/study/study.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "eval/errors.h"
+#include "eval/storage/files.h"
+#include "search/job/checkpoint.h"
+#include "search/job/job_file.h"
+#include "search/job/pipeline.h"
+#include "search/job/suggest.h"
+#include "search/study/study_report.h"
+
+namespace longrope {
+namespace {
+
+// A cell's progress under its own name; of its messages only warnings: its log would drown the
+// study's.
+class CellObserver final : public RunObserver {
+ public:
+  CellObserver(RunObserver& observer, std::string cell)
+      : observer_(observer), cell_(std::move(cell)) {}
+  void OnProgress(const Progress& progress) override {
+    Progress named = progress;
+    named.stage = cell_;
+    observer_.OnProgress(named);
+  }
+  void OnMessage(const std::string&) override {}
+  void OnWarning(const std::string& text) override { observer_.OnWarning(cell_ + ": " + text); }
+
+ private:
+  RunObserver& observer_;
+  std::string cell_;
+};
+
+RunFolder FolderOf(FileSystem& files, const Job& job) {
+  if (!std::filesystem::exists(std::filesystem::path(job.output.folder) / kJobFile)) {
+    return RunFolder::Create(files, job.output.folder);
+  }
+  RunFolder folder = RunFolder::Open(files, job.output.folder);
+  const auto lowered = LoweredBudgets(ReadJob(folder.File(kJobFile), {}), job);
+  if (!lowered.empty()) {
+    throw InputError(folder.File(kJobFile).string() + ": " + Joined(lowered) +
+                     ": a budget of a search that has begun may be raised, not lowered");
+  }
+  return folder;
+}
+
+}  // namespace
+
+StudyRunner::StudyRunner(const Study& study, FileSystem& files, MakeStages make_stages,
+                         RunObserver& observer)
+    : study_(study), files_(files), make_stages_(std::move(make_stages)), observer_(observer) {}
+
+std::optional<std::vector<CellResult>> StudyRunner::Run(std::stop_token stop) {
+  MakeFolders(files_, study_.folder);
+  const RunLock lock(study_.folder);
+  cache_.emplace(files_, std::filesystem::path(study_.folder) / kScoresFile);
+  std::vector<CellResult> results;
+  for (const StudyCell& cell : study_.cells) {
+    auto result = RunCell(cell, stop);
+    if (!result) return std::nullopt;
+    results.push_back(std::move(*result));
+    SaveResults(results);
+    const CellPoint& last = results.back().Last();
+    observer_.OnMessage("study " + study_.name + ": " + std::to_string(results.size()) + " of " +
+                        std::to_string(study_.cells.size()) + " searches done, " + cell.Name() +
+                        ": fitness " + std::to_string(last.fitness) + ", held-out " +
+                        std::to_string(HeldOutPerplexity(last.held_out)) + " after " +
+                        std::to_string(last.scores) + " scores");
+  }
+  return results;
+}
+
+std::optional<CellResult> StudyRunner::RunCell(const StudyCell& cell, std::stop_token stop) {
+  CellObserver observer(observer_, cell.Name());
+  RunFolder folder = FolderOf(files_, cell.job);
+  const auto stages = make_stages_(cell.job, observer);
+  CachedStages cached(*stages, *cache_);
+  Pipeline pipeline(cell.job, folder, cached, observer);
+  if (pipeline.Run(stop) == RunEnd::kStopped) return std::nullopt;
+
+  const auto loaded = LoadNewestCheckpoint(
+      folder.path(), cell.job, [&](const std::string& text) { observer.OnWarning(text); });
+  const StageState& state = loaded->state.stages.front();
+  const StageOptions& stage = cell.job.stages.front();
+  CellResult result = ResultOf(state, study_.marks);
+  result.method = cell.method;
+  result.length = cell.length;
+  result.seed = cell.job.seed;
+  Evaluator& evaluator = cached.current() != nullptr ? *cached.current() : cached.For(stage);
+  const StagePlan plan = PlanStage(stage, loaded->state.shape);
+  if (!ScorePoints(plan, state, evaluator, &result.points, stop)) return std::nullopt;
+  return result;
+}
+
+bool StudyRunner::ScorePoints(const StagePlan& plan, const StageState& state, Evaluator& evaluator,
+                              std::vector<CellPoint>* points, std::stop_token stop) {
+  const int fitness = state.population.fitness(), held_out = state.population.held_out();
+  std::vector<Task> tasks;
+  for (const CellPoint& point : *points) {
+    const Candidate& best = state.population.candidates()[static_cast<size_t>(point.candidate)];
+    const bool told = std::ranges::find(tasks, best.id, &Task::candidate) != tasks.end();
+    if (told || best.scores.back()) continue;  // the winner has its scores
+    for (int document = fitness; document < fitness + held_out; ++document) {
+      tasks.push_back({best.id, document, plan.space.Decode(best.genome)});
+    }
+  }
+  size_t scored = 0;
+  const auto done = [&](const Task& task, const Score& score) {
+    ++scored;
+    for (CellPoint& point : *points) {
+      if (point.candidate != task.candidate) continue;
+      point.held_out[static_cast<size_t>(task.document - fitness)] = score;
+    }
+  };
+  if (!tasks.empty()) evaluator.Run(tasks, done, std::move(stop));
+  return scored == tasks.size();
+}
+
+void StudyRunner::SaveResults(const std::vector<CellResult>& results) const {
+  const std::filesystem::path folder = study_.folder;
+  ReplaceFile(files_, folder / kCurveFile, CurveCsv(results));
+  ReplaceFile(files_, folder / kSummaryFile, SummaryCsv(Summary(study_, results)));
+}
+
+}  // namespace longrope
