@@ -106,11 +106,14 @@ ForwardPlan PlanForward(const Engine& engine, const ForwardNeeds& needs, int64_t
 std::optional<std::vector<double>> TokenNats(const Model& model, const ModelShape& shape,
                                              const ForwardPlan& plan,
                                              std::span<const int32_t> tokens, const RopeTable& rope,
-                                             std::stop_token stop, int64_t first_scored) {
+                                             std::stop_token stop,
+                                             std::span<const uint8_t> scored) {
   if (tokens.size() < 2) throw std::invalid_argument("a document needs at least two tokens");
   const auto rows = static_cast<int64_t>(tokens.size()) - 1;
   std::vector<int32_t> targets(tokens.begin() + 1, tokens.end());
-  std::fill_n(targets.begin(), std::clamp<int64_t>(first_scored - 1, 0, rows), kNotScored);
+  for (size_t i = 0; i < targets.size() && !scored.empty(); ++i) {
+    if (scored[i + 1] == 0) targets[i] = kNotScored;
+  }
   std::vector<double> nats(targets.size());
   const auto sequence = model.Open(tokens.first(targets.size()), rope, plan.scope);
   Walker walker(*sequence, shape.layers, rows, plan, std::move(stop));

@@ -48,12 +48,13 @@ ForwardPlan PlanScope(const Engine& engine, const ForwardNeeds& needs, KvScope s
 // throws InputError with the account if that does not fit either.
 ForwardPlan PlanForward(const Engine& engine, const ForwardNeeds& needs, int64_t memory_bytes);
 
-// -ln p of tokens[1] ... tokens[T - 1], each given those before it, in nats; where `first_scored` >
-// 1 the tokens before it are read but not scored (0 nats). nullopt if `stop` was requested before
-// the end. `tokens` has at least two elements.
+// -ln p of tokens[1] ... tokens[T - 1], each given those before it, in nats. Tokens for which
+// `scored` holds 0 are read but not scored (0 nats); it has an element for each token, or none:
+// then all are. nullopt if `stop` was requested before the end. `tokens` has at least two elements.
 std::optional<std::vector<double>> TokenNats(const Model& model, const ModelShape& shape,
                                              const ForwardPlan& plan,
                                              std::span<const int32_t> tokens, const RopeTable& rope,
-                                             std::stop_token stop, int64_t first_scored = 1);
+                                             std::stop_token stop,
+                                             std::span<const uint8_t> scored = {});
 
 }  // namespace longrope

@@ -68,6 +68,12 @@ std::string_view NameOf(RopeMethod method) {
   return "";
 }
 
+std::vector<std::string> RopeMethodNames() {
+  std::vector<std::string> names;
+  for (RopeMethod method : AllRopeMethods()) names.emplace_back(NameOf(method));
+  return names;
+}
+
 RopeMethod RopeMethodNamed(std::string_view name) {
   std::string allowed;
   for (RopeMethod method : AllRopeMethods()) {

@@ -18,6 +18,7 @@ const std::vector<RopeMethod>& AllRopeMethods();
 
 // "none", "pi", "ntk", "dynamic-ntk", "yarn".
 std::string_view NameOf(RopeMethod method);
+std::vector<std::string> RopeMethodNames();
 // Throws InputError that lists the names.
 RopeMethod RopeMethodNamed(std::string_view name);
 

@@ -1,7 +1,10 @@
 #include "eval/scorer.h"
 
+#include <algorithm>
+
 #include "eval/errors.h"
 #include "eval/rope_builder.h"
+#include "eval/storage/digest.h"
 
 namespace longrope {
 namespace {
@@ -9,6 +12,13 @@ namespace {
 // Rotations depend on the original length only where a method computes factors from it.
 RopeShape RotationOf(const ModelConfig& config) {
   return {config.shape.head_dim, config.rope_base, 0};
+}
+
+// How many tokens count, and which.
+std::string ScoredText(const Document& document) {
+  const auto count = std::ranges::count(document.scored, uint8_t{1});
+  return std::to_string(count) + " " +
+         Sha256Hex(std::string(document.scored.begin(), document.scored.end()));
 }
 
 }  // namespace
@@ -29,16 +39,26 @@ ForwardPlan Scorer::Plan(int64_t tokens) const {
                      options_.memory_bytes);
 }
 
-std::optional<Score> Scorer::ScoreTokens(std::span<const int32_t> tokens,
-                                         const RopeFactors& factors, std::stop_token stop) const {
+std::optional<std::vector<double>> Scorer::TokenNats(std::span<const int32_t> tokens,
+                                                     const RopeFactors& factors,
+                                                     std::stop_token stop,
+                                                     std::span<const uint8_t> scored) const {
   const auto count = static_cast<int64_t>(tokens.size());
   const ForwardPlan plan = Plan(count);
   const RopeTable table =
       BuildRopeTable(factors, RotationOf(folder_.config()), count - 1, engine_.Threads());
-  const auto nats = TokenNats(*model_, shape_, plan, tokens, table, std::move(stop));
+  return longrope::TokenNats(*model_, shape_, plan, tokens, table, std::move(stop), scored);
+}
+
+std::optional<Score> Scorer::ScoreTokens(std::span<const int32_t> tokens,
+                                         const RopeFactors& factors, std::stop_token stop,
+                                         std::span<const uint8_t> scored) const {
+  const auto nats = TokenNats(tokens, factors, std::move(stop), scored);
   if (!nats) return std::nullopt;
-  Score score{0, count - 1};
+  Score score;
   for (double value : *nats) score.nats += value;
+  score.tokens = scored.empty() ? static_cast<int64_t>(nats->size())
+                                : std::count(scored.begin() + 1, scored.end(), uint8_t{1});
   return score;
 }
 
@@ -48,8 +68,8 @@ ModelEvaluator::ModelEvaluator(const Scorer& scorer, std::vector<Document> docum
 
 void ModelEvaluator::Run(std::span<const Task> tasks, const Done& done, std::stop_token stop) {
   for (const Task& task : tasks) {
-    const auto& tokens = documents_[static_cast<size_t>(task.document)].tokens;
-    const auto score = scorer_.ScoreTokens(tokens, task.factors, stop);
+    const Document& document = documents_[static_cast<size_t>(task.document)];
+    const auto score = scorer_.ScoreTokens(document.tokens, task.factors, stop, document.scored);
     if (!score) return;
     done(task, *score);
   }
@@ -61,8 +81,13 @@ FingerprintParts ModelEvaluator::Fingerprint() const {
                             {"build", std::string(scorer_.engine().build())},
                             {"sliding window", std::to_string(scorer_.sliding_window())}};
   for (size_t i = 0; i < documents_.size(); ++i) {
-    parts.emplace_back("document " + std::to_string(i),
-                       documents_[i].title + " " + documents_[i].digest);
+    const Document& document = documents_[i];
+    const std::string name = "document " + std::to_string(i);
+    parts.emplace_back(name, document.title + " " + document.digest);
+    if (document.offset > 0) {
+      parts.emplace_back(name + " offset", std::to_string(document.offset));
+    }
+    if (!document.scored.empty()) parts.emplace_back(name + " scored", ScoredText(document));
   }
   return parts;
 }

@@ -31,9 +31,15 @@ class Scorer {
   int64_t sliding_window() const { return shape_.sliding_window; }  // 0 where it is off
   // Throws InputError if documents of that many tokens do not fit into memory.
   ForwardPlan Plan(int64_t tokens) const;
-  // nullopt if stopped. `tokens` has at least two elements.
+  // As forward.h's TokenNats.
+  std::optional<std::vector<double>> TokenNats(std::span<const int32_t> tokens,
+                                               const RopeFactors& factors,
+                                               std::stop_token stop = {},
+                                               std::span<const uint8_t> scored = {}) const;
+  // Their sum, over the tokens that are scored.
   std::optional<Score> ScoreTokens(std::span<const int32_t> tokens, const RopeFactors& factors,
-                                   std::stop_token stop = {}) const;
+                                   std::stop_token stop = {},
+                                   std::span<const uint8_t> scored = {}) const;
 
  private:
   const Engine& engine_;

@@ -97,11 +97,19 @@ class Drawer {
     lengths_.push_back(length);
     if (length < options_.min_tokens) return;
     if (!options_.join) {
-      if (length >= options_.length) Emit(title, std::move(tokens));
+      if (length < options_.length) return;
+      offset_ = OffsetAmong(length - options_.length + 1);
+      Leave(offset_, &tokens);
+      Emit(title, std::move(tokens));
       return;
     }
-    const size_t skip = joined_.empty() ? 0 : prefix_.size();
-    joined_.insert(joined_.end(), tokens.begin() + static_cast<std::ptrdiff_t>(skip), tokens.end());
+    const auto prefix = static_cast<std::ptrdiff_t>(prefix_.size());
+    if (joined_.empty()) {
+      joined_ = prefix_;
+      offset_ = OffsetAmong(std::max<int64_t>(length - prefix, 1));
+      Leave(offset_, &tokens);
+    }
+    joined_.insert(joined_.end(), tokens.begin() + prefix, tokens.end());
     joined_title_ += (joined_title_.empty() ? "" : " + ") + title;
     if (static_cast<int64_t>(joined_.size()) < options_.length) return;
     Emit(joined_title_, std::exchange(joined_, {}));
@@ -126,14 +134,23 @@ class Drawer {
   }
 
  private:
+  int64_t OffsetAmong(int64_t positions) const {
+    return options_.offset ? options_.offset(static_cast<int>(documents_.size()), positions) : 0;
+  }
+  // Removes so many ids after the prefix.
+  void Leave(int64_t count, std::vector<int32_t>* tokens) const {
+    const auto begin = tokens->begin() + static_cast<std::ptrdiff_t>(prefix_.size());
+    tokens->erase(begin, begin + count);
+  }
   void Emit(const std::string& title, std::vector<int32_t> tokens) {
     tokens.resize(static_cast<size_t>(options_.length));
     std::string digest = TokensDigest(tokens);
-    documents_.push_back({title, std::move(digest), std::move(tokens)});
+    documents_.push_back({title, std::move(digest), offset_, std::move(tokens)});
   }
 
   DrawOptions options_;
   std::vector<int32_t> prefix_, joined_;
+  int64_t offset_ = 0;  // of the document that is being gathered
   std::string joined_title_;
   std::vector<int64_t> lengths_;
   std::vector<Document> documents_;

@@ -39,7 +39,10 @@ std::string ReadText(const std::filesystem::path& path);
 struct Document {
   std::string title;   // of its book, or of the books that were joined, " + " between
   std::string digest;  // SHA-256 of its ids, decimal, one a line: equal to `tokenize | sha256sum`
+  int64_t offset = 0;  // ids of its (first) book left out before it; what a tokenizer puts before a
+                       // text is there all the same
   std::vector<int32_t> tokens;
+  std::vector<uint8_t> scored = {};  // 1 for each token whose loss counts; empty: all
 };
 
 // The digest of Document.
@@ -50,6 +53,9 @@ struct DrawOptions {
   int64_t min_tokens = 0;  // books shorter than this are left out
   int count = 0;           // documents to draw
   bool join = false;       // concatenate whole books (BOS once) until a document is long enough
+  // The offset of document `index`, in [0, positions); unset: 0. Joined documents begin anywhere in
+  // their first book.
+  std::function<int64_t(int index, int64_t positions)> offset = {};
 };
 
 // The first `count` books of a random order that are long enough, or documents joined from them;

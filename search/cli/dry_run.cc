@@ -11,7 +11,8 @@
 #include "search/cli/console.h"
 #include "search/cli/duration.h"
 #include "search/job/job_file.h"
-#include "search/job/model_stages.h"
+#include "search/job/model_options.h"
+#include "search/job/stage_documents.h"
 #include "search/job/stage_plan.h"
 
 namespace longrope {
@@ -22,10 +23,8 @@ void PrintStage(const Job& job, const StagePlan& plan, const ModelConfig& config
   const StageOptions& options = plan.options;
   ModelShape shape = config.shape;
   if (shape.sliding_window < options.length) shape.sliding_window = 0;
-  const int64_t memory = job.backend.memory_gb ? static_cast<int64_t>(*job.backend.memory_gb * 1e9)
-                                               : DefaultMemoryBytes();
-  const ForwardPlan forward =
-      PlanForward(engine, NeedsOf(config, config.stored, options.length), memory);
+  const ForwardPlan forward = PlanForward(engine, NeedsOf(config, config.stored, options.length),
+                                          MemoryBytesOf(job.backend));
   const double one = calibration.DocumentSeconds(shape, options.length);
   if (!plan.warning.empty()) LogWarning(plan.warning);
   std::cout << "stage " << options.name << ": " << plan.ratio << " times the original length, "
@@ -55,7 +54,7 @@ void PrintTexts(const Job& job, const ModelConfig& config) {
     std::cout << "texts of stage " << stage.name << ":\n";
     for (size_t i = 0; i < documents.size(); ++i) {
       std::cout << (i < static_cast<size_t>(stage.documents) ? "  fitness: " : "  held-out: ")
-                << documents[i].title << "\n";
+                << DocumentText(documents[i]) << "\n";
     }
   }
 }

@@ -10,6 +10,7 @@
 #include "search/cli/command.h"
 #include "search/cli/console.h"
 #include "search/cli/model_arguments.h"
+#include "search/cli/texts.h"
 #include "search/factors/factor_file.h"
 #include "search/number_text.h"
 
@@ -27,26 +28,6 @@ struct Arguments {
   std::vector<int64_t> lengths;
   bool json = false;
 };
-
-struct Text {
-  std::string title, path;
-  std::vector<int32_t> tokens;
-};
-
-std::vector<Text> ReadTexts(const Arguments& arguments, const Tokenizer& tokenizer) {
-  std::vector<Text> texts;
-  for (const std::string& path : arguments.texts) {
-    texts.push_back(
-        {std::filesystem::path(path).stem().string(), path, tokenizer.Encode(ReadText(path))});
-    const auto tokens = static_cast<int64_t>(texts.back().tokens.size());
-    for (int64_t length : arguments.lengths) {
-      if (length <= tokens) continue;
-      throw InputError(path + ": has " + std::to_string(tokens) + " tokens, --lengths asks for " +
-                       std::to_string(length));
-    }
-  }
-  return texts;
-}
 
 // The rotation of a text of `length` tokens.
 class Rotations {
@@ -125,19 +106,13 @@ void PrintHeader() {
   std::cout << line << std::endl;
 }
 
-[[noreturn]] void RefuseNonFinite(const Arguments& arguments, const ModelFolder& folder,
-                                  const Text& text) {
-  const std::string weight = folder.FindNonFinite();
-  throw InputError(weight.empty() ? text.path + ": the loss is not finite, though every weight is"
-                                  : arguments.model.path + ": " + weight + " is not finite");
-}
-
 int Run(const Arguments& arguments) {
   const auto engine = MakeEngine(arguments.backend.options);
   const ModelFolder folder(arguments.model.path, arguments.model.Overrides());
   const auto tokenizer = OpenTokenizer(arguments.model.path, folder.config().shape.vocab);
   const Rotations rotations(arguments, folder.config());
-  const std::vector<Text> texts = ReadTexts(arguments, *tokenizer);
+  const std::vector<Text> texts =
+      ReadTexts(arguments.texts, arguments.lengths, "--lengths", *tokenizer);
   const int64_t window = folder.config().shape.sliding_window;
   const int64_t longest = *std::ranges::max_element(arguments.lengths);
   ScorerOptions options;
@@ -161,7 +136,7 @@ int Run(const Arguments& arguments) {
     for (const Text& text : texts) {
       const auto tokens = std::span(text.tokens).first(static_cast<size_t>(length));
       const Score score = *scorer.ScoreTokens(tokens, factors);
-      if (!std::isfinite(score.nats)) RefuseNonFinite(arguments, folder, text);
+      if (!std::isfinite(score.nats)) RefuseNonFinite(arguments.model.path, folder, text);
       total.nats += score.nats;
       total.tokens += score.tokens;
       if (arguments.json) {

@@ -9,7 +9,7 @@
 #include "search/factors/hugging_face.h"
 #include "search/factors/longrope_csv.h"
 #include "search/job/job_file.h"
-#include "search/job/model_stages.h"
+#include "search/job/model_options.h"
 #include "search/job/run_folder.h"
 #include "search/number_text.h"
 

@@ -12,6 +12,7 @@
 #include "search/cli/duration.h"
 #include "search/cli/job_arguments.h"
 #include "search/cli/signals.h"
+#include "search/job/model_options.h"
 #include "search/job/model_stages.h"
 #include "search/job/stage_plan.h"
 #include "search/study/study_report.h"

@@ -261,7 +261,11 @@ Job ResolveJob(const YamlNode& tree, const std::string& default_name) {
   ReadStages(tree, job.stages);
   if (job.name.empty()) job.name = PlainName(default_name);
   job.output.folder = OutputFolder(tree, job.name);
-  for (std::string* path : {&job.model.path, &job.data.path}) *path = Absolute(*path);
+  std::vector<std::string*> paths = {&job.model.path, &job.data.path};
+  for (StageOptions& stage : job.stages) {
+    if (!stage.key_model.empty()) paths.push_back(&stage.key_model);
+  }
+  for (std::string* path : paths) *path = Absolute(*path);
   return job;
 }
 

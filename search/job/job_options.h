@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "eval/key_tokens.h"
 #include "eval/rope_methods.h"
 #include "search/evolution.h"
 
@@ -49,6 +50,13 @@ inline constexpr int64_t kLongTarget = 524288;
 // warm start, curve operators, and m searched, for budgets of some hundred scores.
 inline constexpr const char* kPresets[] = {"paper", "frugal"};
 
+// Where in its book a document begins: `first` as in the paper, or at a seeded offset.
+inline constexpr const char* kWindows[] = {"first", "random"};
+
+// Whose loss counts. `all`: every token (the paper). `tail`: those beyond the original length.
+// `key`: those whose loss a long context lowers (eval/key_tokens.h).
+inline constexpr const char* kObjectives[] = {"all", "tail", "key"};
+
 // One stage. Kind `search`: an evolutionary search for one target length.
 struct StageOptions {
   std::string name;  // letters, digits, - and _; names the stage's random streams
@@ -57,6 +65,12 @@ struct StageOptions {
   int64_t length = 0;  // target, in tokens: every document is its first so many tokens
   int documents = 5;   // that make the fitness; 3 above kLongTarget
   int held_out = 5;    // other documents, scored for the baselines and the winner; 3 likewise
+  std::string window = kWindows[0];
+  std::string objective = kObjectives[0];
+  // Which model tells key tokens: a Hugging Face folder of the same tokenizer (unset: the job's
+  // model), and its rotation over the whole length if its config has no factors.
+  std::string key_model, key_method = "yarn";
+  KeyTokenRule key_rule;
   EvolutionOptions evolution;              // above kLongTarget 32 / 8 / 8, 16 parents
   std::optional<double> race_confidence;   // of RaceOptions
   std::optional<int64_t> max_evaluations;  // budget over all generations, counted in scores

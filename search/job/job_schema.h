@@ -86,6 +86,12 @@ void Describe(Visitor& visit, StageOptions& o) {
   visit("length", o.length, result, Required(Range(2, kMaxTokens)));
   visit("documents", o.documents, result, Range(1, 10000));
   visit("held_out", o.held_out, result, Range(0, 10000));
+  visit("window", o.window, result, OneOf({std::begin(kWindows), std::end(kWindows)}));
+  visit("objective", o.objective, result, OneOf({std::begin(kObjectives), std::end(kObjectives)}));
+  visit("key_model", o.key_model, KeyRole::kPlace, Rule{});
+  visit("key_method", o.key_method, result, OneOf(RopeMethodNames()));
+  visit("key_gain", o.key_rule.gain, result, Range(0, 100));
+  visit("key_floor", o.key_rule.floor, result, Range(-100, 0));
   visit("population", o.evolution.population, result, Range(1, kMany));
   visit("generations", o.evolution.generations, KeyRole::kBudget, Range(0, kMany));
   visit("mutations", o.evolution.mutations, result, Range(0, kMany));

@@ -1,25 +1,15 @@
 #include "search/job/model_stages.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "eval/backend.h"
 #include "eval/errors.h"
-#include "search/rng.h"
+#include "search/job/key_token_reference.h"
+#include "search/job/model_options.h"
+#include "search/job/stage_documents.h"
 
 namespace longrope {
-
-ConfigOverrides OverridesOf(const ModelOptions& options) {
-  return {options.original_length, options.rope_base, options.head_dim};
-}
-
-std::vector<Document> DrawStageDocuments(const Job& job, const StageOptions& stage,
-                                         const Tokenizer& tokenizer) {
-  const auto corpus = OpenCorpus({job.data.path, job.data.text_field});
-  const DrawOptions draw{stage.length, job.data.min_tokens, stage.documents + stage.held_out,
-                         job.data.join};
-  return DrawDocuments(*corpus, tokenizer, draw, [&](size_t books) {
-    Rng rng(static_cast<uint64_t>(job.seed), stage.name + "/documents", 0, 0);
-    return RandomOrder(books, rng);
-  });
-}
 
 ModelStages::ModelStages(const Job& job, RunObserver& observer) : job_(job), observer_(observer) {}
 
@@ -37,33 +27,26 @@ ModelFolder& ModelStages::Folder() {
 
 RopeShape ModelStages::Shape() { return Folder().config().Rope(); }
 
-Evaluator& ModelStages::For(const StageOptions& stage) {
-  ModelFolder& folder = Folder();
-  const ModelShape& shape = folder.config().shape;
-  const auto tokenizer = OpenTokenizer(job_.model.path, shape.vocab);
-  std::vector<Document> documents = DrawStageDocuments(job_, stage, *tokenizer);
+void ModelStages::Announce(const StageOptions& stage,
+                           const std::vector<Document>& documents) const {
   for (size_t i = 0; i < documents.size(); ++i) {
     const bool fitness = i < static_cast<size_t>(stage.documents);
     observer_.OnMessage("stage " + stage.name + ": " + (fitness ? "fitness" : "held-out") +
-                        " document '" + documents[i].title + "', its first " +
-                        std::to_string(stage.length) + " tokens");
+                        " document " + DocumentText(documents[i]));
   }
-  const bool window = shape.sliding_window >= stage.length;
-  if (shape.sliding_window > 0 && !window) {
+}
+
+void ModelStages::BindFor(const StageOptions& stage) {
+  const int64_t sliding = folder_->config().shape.sliding_window;
+  const bool window = sliding >= stage.length;
+  if (sliding > 0 && !window) {
     observer_.OnMessage("stage " + stage.name + ": the model's sliding window of " +
-                        std::to_string(shape.sliding_window) +
-                        " tokens is off: factors are applied beyond it");
+                        std::to_string(sliding) + " tokens is off: factors are applied beyond it");
   }
   if (!scorer_ || window != window_) {
-    ScorerOptions options;
-    options.memory_bytes = job_.backend.memory_gb
-                               ? static_cast<int64_t>(*job_.backend.memory_gb * 1e9)
-                               : DefaultMemoryBytes();
-    options.longest = stage.length;
-    options.sliding_window = window;
     evaluator_.reset();
     scorer_.reset();  // two copies of the weights might not fit
-    scorer_ = std::make_unique<Scorer>(*engine_, folder, options);
+    scorer_ = std::make_unique<Scorer>(*engine_, *folder_, ScorerOptionsOf(job_, stage, window));
     window_ = window;
   }
   const ForwardPlan plan = scorer_->Plan(stage.length);
@@ -72,9 +55,47 @@ Evaluator& ModelStages::For(const StageOptions& stage) {
       std::to_string(engine_->Threads()) + " threads, " +
       (plan.scope == KvScope::kAllLayers ? "chunk by chunk through all layers" : "layer by layer") +
       "; memory: " + plan.account.Text());
-  if (digest_.empty()) digest_ = folder.Digest();
+}
+
+Evaluator* ModelStages::For(const StageOptions& stage, std::stop_token stop) {
+  const auto tokenizer = OpenTokenizer(job_.model.path, Folder().config().shape.vocab);
+  std::vector<Document> documents = DrawStageDocuments(job_, stage, *tokenizer);
+  Announce(stage, documents);
+  if (!MarkScored(stage, *tokenizer, &documents, std::move(stop))) return nullptr;
+  BindFor(stage);
+  if (digest_.empty()) digest_ = folder_->Digest();
   evaluator_ = std::make_unique<ModelEvaluator>(*scorer_, std::move(documents), digest_);
-  return *evaluator_;
+  return evaluator_.get();
+}
+
+bool ModelStages::MarkScored(const StageOptions& stage, const Tokenizer& tokenizer,
+                             std::vector<Document>* documents, std::stop_token stop) {
+  if (stage.objective == "tail") {
+    const int64_t original = folder_->config().OriginalLength();
+    for (Document& document : *documents) document.scored = TailTokens(stage.length, original);
+  }
+  return stage.objective != "key" || MarkKeyTokens(stage, tokenizer, documents, std::move(stop));
+}
+
+bool ModelStages::MarkKeyTokens(const StageOptions& stage, const Tokenizer& tokenizer,
+                                std::vector<Document>* documents, std::stop_token stop) {
+  evaluator_.reset();
+  scorer_.reset();  // the reference's weights take their place
+  const KeyTokenReference reference(*engine_, job_, stage, tokenizer);
+  for (Document& document : *documents) {
+    auto key = reference.Mark(document.tokens, tokenizer.Prefix(), stop);
+    if (!key) return false;
+    const auto count = std::ranges::count(*key, uint8_t{1});
+    observer_.OnMessage("stage " + stage.name + ": " + std::to_string(count) + " key tokens in " +
+                        DocumentText(document));
+    if (count == 0) {
+      throw InputError("stages." + stage.name + ".objective: key: no token of " +
+                       DocumentText(document) + " is a key token by " + reference.Text() +
+                       "; allowed: a lower key_gain or key_floor, another reference, other books");
+    }
+    document.scored = std::move(*key);
+  }
+  return true;
 }
 
 std::string ModelStages::FindNonFiniteWeight() {

@@ -11,24 +11,24 @@
 
 namespace longrope {
 
-// What a job says over a model's config.
-ConfigOverrides OverridesOf(const ModelOptions& options);
-
-// The stage's fitness documents, then its held-out ones: a seeded draw, no book twice.
-// Throws InputError with the counts by length if there are too few books.
-std::vector<Document> DrawStageDocuments(const Job& job, const StageOptions& stage,
-                                         const Tokenizer& tokenizer);
-
 class ModelStages final : public StageEvaluators {
  public:
   // Both outlive it.
   ModelStages(const Job& job, RunObserver& observer);
   RopeShape Shape() override;
-  Evaluator& For(const StageOptions& stage) override;
+  Evaluator* For(const StageOptions& stage, std::stop_token stop) override;
   std::string FindNonFiniteWeight() override;
 
  private:
   ModelFolder& Folder();
+  void Announce(const StageOptions& stage, const std::vector<Document>& documents) const;
+  // Sees to it that scorer_ masks as this stage needs it.
+  void BindFor(const StageOptions& stage);
+  // Which tokens of the documents count. False if stopped.
+  bool MarkScored(const StageOptions& stage, const Tokenizer& tokenizer,
+                  std::vector<Document>* documents, std::stop_token stop);
+  bool MarkKeyTokens(const StageOptions& stage, const Tokenizer& tokenizer,
+                     std::vector<Document>* documents, std::stop_token stop);
 
   const Job& job_;
   RunObserver& observer_;

@@ -201,9 +201,10 @@ bool Pipeline::IsDoneAt(size_t stage) const {
 bool Pipeline::RunStage(size_t index, std::stop_token stop) {
   const StagePlan& plan = plans_[index];
   if (!plan.warning.empty()) observer_.OnWarning(plan.warning);
-  Evaluator& evaluator = evaluators_.For(plan.options);
+  Evaluator* evaluator = evaluators_.For(plan.options, stop);
+  if (evaluator == nullptr) return false;
   // Of a finished stage too: its factors stand beside those of the stages to come.
-  StageState& state = StateOf(index, evaluator.Fingerprint());
+  StageState& state = StateOf(index, evaluator->Fingerprint());
   if (IsDoneAt(index)) return true;
   // What an earlier end wrote is no result of the run that now goes on.
   for (const auto& [name, previous] :
@@ -213,7 +214,7 @@ bool Pipeline::RunStage(size_t index, std::stop_token stop) {
   RunListener listener(plan, folder_, observer_,
                        {[this] { SaveCheckpoint(); }, [this] { SaveHistory(); },
                         [this] { return evaluators_.FindNonFiniteWeight(); }});
-  SearchStage stage(plan, Seed(), evaluator, &state, listener);
+  SearchStage stage(plan, Seed(), *evaluator, &state, listener);
   try {
     return stage.Run(std::move(stop), HoursOf(plan.options)) != StageEnd::kStopped;
   } catch (const AllCandidatesFailed& failed) {

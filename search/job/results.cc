@@ -55,15 +55,20 @@ std::optional<double> HeldOutOf(const StageView& stage, const Candidate& candida
 
 Json CorpusJson(const StageView& stage) {
   Json corpus = {{"fitness", Json::array()}, {"held_out", Json::array()}};
-  int document = 0;
-  for (const auto& [name, value] : stage.state.fingerprint) {
-    if (!name.starts_with("document ")) continue;
+  std::map<std::string, std::string> parts(stage.state.fingerprint.begin(),
+                                           stage.state.fingerprint.end());
+  const StageOptions& options = stage.plan.options;
+  for (int i = 0; i < options.documents + options.held_out; ++i) {
+    const std::string name = "document " + std::to_string(i);
+    if (!parts.contains(name)) break;
+    const std::string& value = parts[name];
     const size_t space = value.rfind(' ');
-    corpus[document < stage.plan.options.documents ? "fitness" : "held_out"].push_back(
-        {{"title", value.substr(0, space)},
-         {"ids_sha256", value.substr(space + 1)},
-         {"tokens", stage.plan.options.length}});
-    ++document;
+    Json document = {{"title", value.substr(0, space)},
+                     {"ids_sha256", value.substr(space + 1)},
+                     {"tokens", options.length}};
+    if (parts.contains(name + " offset")) document["offset"] = std::stoll(parts[name + " offset"]);
+    if (parts.contains(name + " scored")) document["scored"] = std::stoll(parts[name + " scored"]);
+    corpus[i < options.documents ? "fitness" : "held_out"].push_back(std::move(document));
   }
   return corpus;
 }

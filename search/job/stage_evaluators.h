@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <stop_token>
 #include <string>
 
 #include "eval/evaluator.h"
@@ -16,8 +17,8 @@ class StageEvaluators {
   // The model's rotation, its original length known. Throws InputError.
   virtual RopeShape Shape() = 0;
   // Documents drawn, model bound: the fitness documents, then the held-out ones. Valid until the
-  // next call. Throws InputError.
-  virtual Evaluator& For(const StageOptions& stage) = 0;
+  // next call; nullptr if stopped. Throws InputError.
+  virtual Evaluator* For(const StageOptions& stage, std::stop_token stop) = 0;
   // A weight that is not finite, "" if all are.
   virtual std::string FindNonFiniteWeight() = 0;
 };

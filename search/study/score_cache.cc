@@ -105,24 +105,28 @@ void ScoreCache::Add(const std::string& key, const Score& score) {
 
 std::string ScoreKey(const FingerprintParts& fingerprint, const Task& task) {
   const std::string own = "document " + std::to_string(task.document);
-  std::string text, document = own;
+  std::string text, document = own, more;  // of the document, as which of its tokens are scored
   for (const auto& [name, value] : fingerprint) {
     if (name == own) {
       document = value;
+    } else if (name.starts_with(own + " ")) {
+      more += name.substr(own.size()) + "\n" + value + "\n";
     } else if (!name.starts_with("document ")) {
       text += name + "\n" + value + "\n";
     }
   }
-  text += "document\n" + document + "\n";
+  text += "document\n" + document + "\n" + more;
   for (float lambda : task.factors.lambda) text += FloatText(lambda) + " ";
   text += "\n" + std::to_string(task.factors.start_tokens) + "\n" +
           NumberText(task.factors.attention_factor) + "\n";
   return Sha256Hex(text);
 }
 
-Evaluator& CachedStages::For(const StageOptions& stage) {
-  evaluator_ = std::make_unique<CachedEvaluator>(stages_.For(stage), cache_);
-  return *evaluator_;
+Evaluator* CachedStages::For(const StageOptions& stage, std::stop_token stop) {
+  evaluator_.reset();
+  Evaluator* inner = stages_.For(stage, std::move(stop));
+  if (inner != nullptr) evaluator_ = std::make_unique<CachedEvaluator>(*inner, cache_);
+  return evaluator_.get();
 }
 
 }  // namespace longrope

@@ -43,7 +43,7 @@ class CachedStages final : public StageEvaluators {
   // Both outlive it.
   CachedStages(StageEvaluators& stages, ScoreCache& cache) : stages_(stages), cache_(cache) {}
   RopeShape Shape() override { return stages_.Shape(); }
-  Evaluator& For(const StageOptions& stage) override;
+  Evaluator* For(const StageOptions& stage, std::stop_token stop) override;
   std::string FindNonFiniteWeight() override { return stages_.FindNonFiniteWeight(); }
 
   // What For gave last; nullptr before.

@@ -89,9 +89,11 @@ std::optional<CellResult> StudyRunner::RunCell(const StudyCell& cell, std::stop_
   result.method = cell.method;
   result.length = cell.length;
   result.seed = cell.job.seed;
-  Evaluator& evaluator = cached.current() != nullptr ? *cached.current() : cached.For(stage);
+  // A search that was finished before has asked for none.
+  Evaluator* evaluator = cached.current() != nullptr ? cached.current() : cached.For(stage, stop);
+  if (evaluator == nullptr) return std::nullopt;
   const StagePlan plan = PlanStage(stage, loaded->state.shape);
-  if (!ScorePoints(plan, state, evaluator, &result.points, stop)) return std::nullopt;
+  if (!ScorePoints(plan, state, *evaluator, &result.points, stop)) return std::nullopt;
   return result;
 }
 

@@ -37,7 +37,7 @@ std::vector<int32_t> Tokens(int64_t count, uint32_t seed) {
 
 Document MakeDocument(const std::string& title, std::vector<int32_t> tokens) {
   std::string digest = TokensDigest(tokens);
-  return {title, std::move(digest), std::move(tokens)};
+  return {title, std::move(digest), 0, std::move(tokens)};
 }
 
 class ScorerTest : public ::testing::Test {
@@ -63,6 +63,33 @@ TEST_F(ScorerTest, ScoreIsTheSumOfTheNaiveTransformersNats) {
   }
   EXPECT_EQ(score.tokens, 79);
   EXPECT_TRUE(CloseRelative(score.nats, expected, 1e-4));
+}
+
+TEST_F(ScorerTest, OnlyTokensThatAreScoredCount) {
+  const auto tokens = Tokens(80, 3);
+  const RopeFactors factors = Factors(4, 1.1);
+  const auto nats = *scorer_.TokenNats(tokens, factors);
+  std::vector<uint8_t> scored(tokens.size());
+  double expected = 0;
+  scored[0] = 1;  // no loss belongs to it
+  for (size_t i = 1; i < tokens.size(); i += 7) {
+    scored[i] = 1;
+    expected += nats[i - 1];
+  }
+  const Score score = *scorer_.ScoreTokens(tokens, factors, {}, scored);
+  EXPECT_EQ(score.tokens, 12);
+  EXPECT_TRUE(CloseRelative(score.nats, expected, 1e-12));
+  // A document carries them to the evaluator.
+  documents_[0].scored.assign(90, 0);
+  documents_[0].scored[89] = 1;
+  ModelEvaluator evaluator(scorer_, documents_, "digest of the model");
+  evaluator.Run(std::span(tasks_).first(1),
+                [&](const Task&, const Score& s) {
+                  EXPECT_EQ(s.tokens, 1);
+                  EXPECT_TRUE(CloseRelative(
+                      s.nats, scorer_.TokenNats(documents_[0].tokens, Factors(1))->back(), 1e-12));
+                },
+                {});
 }
 
 TEST_F(ScorerTest, SlidingWindowIsAnOption) {
@@ -160,6 +187,12 @@ TEST_F(ScorerTest, FingerprintTellsModelsDocumentsAndWindowsApart) {
   auto changed = documents_;
   changed[1] = MakeDocument("b", Tokens(60, 5));
   EXPECT_NE(ModelEvaluator(scorer_, changed, "digest of the model").Fingerprint(), parts);
+  changed = documents_;
+  changed[1].scored.assign(60, 1);
+  const auto scored = ModelEvaluator(scorer_, changed, "digest of the model").Fingerprint();
+  EXPECT_NE(scored, parts);
+  changed[1].scored[7] = 0;
+  EXPECT_NE(ModelEvaluator(scorer_, changed, "digest of the model").Fingerprint(), scored);
   const Scorer open(*engine_, folder_, {.sliding_window = false});
   EXPECT_NE(ModelEvaluator(open, documents_, "digest of the model").Fingerprint(), parts);
   // How it is walked, and on how many threads, changes no bit.

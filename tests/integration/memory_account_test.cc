@@ -47,8 +47,9 @@ double MeasuredPeak(const Engine& engine, const WeightSource& weights, int64_t c
   const RopeFactors factors{std::vector<float>(32, 8.0f), 4, 1.1};
   const RopeTable table = BuildRopeTable(factors, needs.rope, count, engine.Threads());
   // The last block alone is scored: the head takes memory for one block, whatever it scores.
-  const auto nats =
-      TokenNats(*model, needs.shape, plan, tokens, table, std::stop_token(), count - 100);
+  std::vector<uint8_t> scored(tokens.size());
+  std::fill(scored.end() - 100, scored.end(), uint8_t{1});
+  const auto nats = TokenNats(*model, needs.shape, plan, tokens, table, std::stop_token(), scored);
   if (!nats || !std::isfinite(nats->back()) || nats->back() <= 0) return -1;
   return StatusBytes("VmHWM") - before;
 }

@@ -225,8 +225,10 @@ TEST(ReferenceEngine, TargetsThatAreNotScoredAreZero) {
   const RopeFactors factors = Factors(shape.head_dim, 0);
   const RopeTable table = BuildRopeTable(factors, {shape.head_dim, kBase, 0}, 400, 2);
   const auto all = *TokenNats(*model, shape, {KvScope::kAllLayers, 256, {}}, tokens, table, {});
+  std::vector<uint8_t> scored(tokens.size());
+  std::fill(scored.begin() + 301, scored.end(), uint8_t{1});
   const auto some =
-      *TokenNats(*model, shape, {KvScope::kAllLayers, 256, {}}, tokens, table, {}, 301);
+      *TokenNats(*model, shape, {KvScope::kAllLayers, 256, {}}, tokens, table, {}, scored);
   for (size_t i = 0; i < 300; ++i) EXPECT_EQ(some[i], 0);
   for (size_t i = 300; i < all.size(); ++i) EXPECT_EQ(some[i], all[i]);
 }

@@ -18,7 +18,8 @@ SearchSpace Space() {
   SpaceOptions options;
   options.pairs = 16;
   options.bound = 10;
-  options.start_tokens = StageOptions{}.start_tokens;
+  const StageOptions defaults;
+  options.start_tokens = defaults.start_tokens;
   return SearchSpace(options);
 }
 

@@ -79,7 +79,7 @@ class FakeStages final : public StageEvaluators {
   std::string bad_weight;
 
   RopeShape Shape() override { return shape; }
-  Evaluator& For(const StageOptions&) override { return evaluator; }
+  Evaluator* For(const StageOptions&, std::stop_token) override { return &evaluator; }
   std::string FindNonFiniteWeight() override { return bad_weight; }
 };
 

@@ -249,6 +249,50 @@ TEST(DrawDocuments, JoinLeavesOutBooksBelowTheMinimum) {
   EXPECT_EQ(documents.at(0).title, "b + d");
 }
 
+TEST(DrawDocuments, BeginsWhereItIsToldBehindTheBos) {
+  std::vector<std::pair<int, int64_t>> asked;
+  DrawOptions options{.length = 4, .count = 2};
+  options.offset = [&](int index, int64_t positions) {
+    asked.emplace_back(index, positions);
+    return positions - 1;  // the last there is
+  };
+  const auto documents = DrawDocuments(Shelf({{"a", "12345"}, {"short", "1"}, {"b", "abc"}}),
+                                       ByteTokenizer(), options, InOrder);
+  // Six ids: three documents of four begin at the first, second and third byte.
+  EXPECT_THAT(asked, ElementsAre(std::pair(0, int64_t{3}), std::pair(1, int64_t{1})));
+  EXPECT_EQ(TextOf(documents.at(0)),
+            "\x01"
+            "345");
+  EXPECT_EQ(documents.at(0).offset, 2);
+  EXPECT_EQ(documents.at(0).digest, TokensDigest(documents.at(0).tokens));
+  EXPECT_EQ(TextOf(documents.at(1)),
+            "\x01"
+            "abc");
+  EXPECT_EQ(documents.at(1).offset, 0);
+}
+
+TEST(DrawDocuments, JoinedOnesBeginAnywhereInTheirFirstBook) {
+  DrawOptions options{.length = 5, .count = 2, .join = true};
+  std::vector<int64_t> asked;
+  options.offset = [&](int, int64_t positions) {
+    asked.push_back(positions);
+    return positions - 1;
+  };
+  const auto documents =
+      DrawDocuments(Shelf({{"a", "123"}, {"b", "4567"}, {"c", "abcdefgh"}, {"d", "ijkl"}}),
+                    ByteTokenizer(), options, InOrder);
+  EXPECT_THAT(asked, ElementsAre(3, 8));
+  EXPECT_EQ(TextOf(documents.at(0)),
+            "\x01"
+            "3456");
+  EXPECT_EQ(documents.at(0).offset, 2);
+  EXPECT_EQ(documents.at(0).title, "a + b");
+  EXPECT_EQ(TextOf(documents.at(1)),
+            "\x01"
+            "hijk");
+  EXPECT_EQ(documents.at(1).offset, 7);
+}
+
 TEST(DrawDocuments, RefusesTooFewBooksWithTheCountsByLength) {
   Books books;
   for (size_t length : {500u, 1500u, 1600u, 2500u, 5000u}) {

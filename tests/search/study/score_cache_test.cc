@@ -114,6 +114,15 @@ TEST(ScoreKey, DependsOnAllThatTheScoreDoes) {
   expect_new(kParts, task);
 }
 
+TEST(ScoreKey, DependsOnWhichTokensOfTheDocumentAreScored) {
+  FingerprintParts parts = kParts;
+  parts.emplace_back("document 1 scored", "12 abc");
+  EXPECT_NE(ScoreKey(parts, kTask), ScoreKey(kParts, kTask));
+  parts = kParts;
+  parts.emplace_back("document 0 scored", "12 abc");
+  EXPECT_EQ(ScoreKey(parts, kTask), ScoreKey(kParts, kTask)) << "another document's";
+}
+
 TEST(ScoreKey, DoesNotDependOnTheCandidateOrOnOtherDocuments) {
   Task task = kTask;
   task.candidate = 1;
@@ -131,8 +140,10 @@ TEST(CachedStages, AskTheModelOnlyForWhatIsNotThere) {
   testing::FakeStages stages;
   CachedStages cached(stages, cache);
   EXPECT_EQ(cached.current(), nullptr);
-  Evaluator& evaluator = cached.For({});
-  EXPECT_EQ(cached.current(), &evaluator);
+  Evaluator* const given = cached.For({}, {});
+  ASSERT_NE(given, nullptr);
+  EXPECT_EQ(cached.current(), given);
+  Evaluator& evaluator = *given;
   std::vector<Task> tasks = {kTask, kTask};
   tasks[1].document = 0;
   std::vector<Score> scores;

@@ -52,7 +52,9 @@ class LentStages final : public StageEvaluators {
     }
   }
   RopeShape Shape() override { return stages_.Shape(); }
-  Evaluator& For(const StageOptions& stage) override { return stages_.For(stage); }
+  Evaluator* For(const StageOptions& stage, std::stop_token stop) override {
+    return stages_.For(stage, stop);
+  }
   std::string FindNonFiniteWeight() override { return ""; }
 
  private:
@@ -104,7 +106,7 @@ TEST(Study, AStopAfterAnyScoreGivesEqualResults) {
   StudyRun undisturbed(StudyIn(whole));
   ASSERT_TRUE(undisturbed.Run().has_value());
   const int64_t all = undisturbed.stages.evaluator.scores;
-  for (int64_t stop = 1; stop < all; stop += 7) {
+  for (int64_t stop = 1; stop < all; stop += 19) {
     const ScratchFolder folder;
     StudyRun first(StudyIn(folder));
     first.stages.evaluator.stop_after = stop;

@@ -1,0 +1,33 @@
+#include "search/cli/texts.h"
+
+#include <filesystem>
+
+#include "eval/errors.h"
+#include "eval/text/corpus.h"
+
+namespace longrope {
+
+std::vector<Text> ReadTexts(const std::vector<std::string>& paths,
+                            const std::vector<int64_t>& lengths, const std::string& named,
+                            const Tokenizer& tokenizer) {
+  std::vector<Text> texts;
+  for (const std::string& path : paths) {
+    texts.push_back(
+        {std::filesystem::path(path).stem().string(), path, tokenizer.Encode(ReadText(path))});
+    const auto tokens = static_cast<int64_t>(texts.back().tokens.size());
+    for (int64_t length : lengths) {
+      if (length <= tokens) continue;
+      throw InputError(path + ": has " + std::to_string(tokens) + " tokens, " + named +
+                       " asks for " + std::to_string(length));
+    }
+  }
+  return texts;
+}
+
+void RefuseNonFinite(const std::string& model, const ModelFolder& folder, const Text& text) {
+  const std::string weight = folder.FindNonFinite();
+  throw InputError(weight.empty() ? text.path + ": the loss is not finite, though every weight is"
+                                  : model + ": " + weight + " is not finite");
+}
+
+}  // namespace longrope

@@ -1,0 +1,27 @@
+// Texts of the command line, as token ids.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "eval/model/model_folder.h"
+#include "eval/text/tokenizer.h"
+
+namespace longrope {
+
+struct Text {
+  std::string title, path;
+  std::vector<int32_t> tokens;
+};
+
+// Throws InputError for a text shorter than one of `lengths`, the values of the option `named`.
+std::vector<Text> ReadTexts(const std::vector<std::string>& paths,
+                            const std::vector<int64_t>& lengths, const std::string& named,
+                            const Tokenizer& tokenizer);
+
+// Throws InputError: a weight is to blame, or the text.
+[[noreturn]] void RefuseNonFinite(const std::string& model, const ModelFolder& folder,
+                                  const Text& text);
+
+}  // namespace longrope

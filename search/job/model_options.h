@@ -1,0 +1,26 @@
+// What a job says of its model, as the evaluation wants it.
+#pragma once
+
+#include "eval/backend.h"
+#include "eval/scorer.h"
+#include "search/job/job_options.h"
+
+namespace longrope {
+
+// What a job says over a model's config.
+inline ConfigOverrides OverridesOf(const ModelOptions& options) {
+  return {options.original_length, options.rope_base, options.head_dim};
+}
+
+// Memory that one document may take.
+inline int64_t MemoryBytesOf(const BackendJobOptions& options) {
+  return options.memory_gb ? static_cast<int64_t>(*options.memory_gb * 1e9) : DefaultMemoryBytes();
+}
+
+// How a stage's documents are scored.
+inline ScorerOptions ScorerOptionsOf(const Job& job, const StageOptions& stage,
+                                     bool sliding_window) {
+  return {MemoryBytesOf(job.backend), stage.length, sliding_window};
+}
+
+}  // namespace longrope

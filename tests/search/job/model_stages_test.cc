@@ -1,0 +1,171 @@
+// Documents and objectives of a stage, on the tiny model.
+#include "search/job/model_stages.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <set>
+
+#include "eval/rope_methods.h"
+#include "search/job/stage_documents.h"
+#include "tests/search/job/small_run.h"
+#include "tests/support/compare.h"
+#include "tests/support/refusal.h"
+#include "tests/support/temp_folder.h"
+
+namespace longrope {
+namespace {
+
+using testing::CloseRelative;
+using testing::SlurpFile;
+using testing::SourcePath;
+using testing::TempFolder;
+
+constexpr int64_t kOriginal = 256;
+
+class ModelStagesTest : public ::testing::Test {
+ protected:
+  ModelStagesTest() {
+    const std::string passage = SlurpFile(SourcePath("tests/golden/transformers/passage.txt"));
+    for (int i = 0; i < 4; ++i) {
+      testing::WriteFile(folder_ / (std::to_string(i) + ".txt"),
+                         passage.substr(static_cast<size_t>(900 * i), 5000));
+    }
+    job_ = testing::SmallJob("");
+    job_.model.path = SourcePath("data/tiny").string();
+    job_.data.path = folder_.path().string();
+    job_.backend.threads = 2;
+    job_.stages[0].length = 700;
+  }
+
+  StageOptions& Stage() { return job_.stages[0]; }
+  std::vector<Document> Draw() {
+    const auto tokenizer = OpenTokenizer(job_.model.path, 4096);
+    return DrawStageDocuments(job_, Stage(), *tokenizer);
+  }
+  // Of the stage's documents under plain YaRN.
+  std::vector<Score> Scores(const RopeFactors& factors) {
+    ModelStages stages(job_, observer_);
+    Evaluator* evaluator = stages.For(Stage(), {});
+    std::vector<Task> tasks;
+    for (int i = 0; i < 3; ++i) tasks.push_back({0, i, factors});
+    std::vector<Score> scores(3);
+    evaluator->Run(tasks,
+                   [&](const Task& task, const Score& score) {
+                     scores[static_cast<size_t>(task.document)] = score;
+                   },
+                   {});
+    return scores;
+  }
+  RopeFactors Yarn(int64_t length) const {
+    return MethodFactors(RopeMethod::kYarn, {64, 10000, kOriginal},
+                         static_cast<double>(length) / kOriginal, length);
+  }
+
+  TempFolder folder_;
+  Job job_;
+  testing::KeepingObserver observer_;
+};
+
+TEST_F(ModelStagesTest, WindowsAreTheFirstTokensOrSeededOnes) {
+  const auto first = Draw();
+  for (const Document& document : first) EXPECT_EQ(document.offset, 0);
+  Stage().window = "random";
+  const auto random = Draw();
+  std::set<int64_t> offsets;
+  for (size_t i = 0; i < random.size(); ++i) {
+    EXPECT_EQ(random[i].title, first[i].title) << "the draw of books does not depend on windows";
+    EXPECT_EQ(random[i].tokens.size(), 700u);
+    EXPECT_EQ(random[i].tokens[0], 1) << "BOS";
+    offsets.insert(random[i].offset);
+    // The same ids as in the whole book.
+    const auto book = OpenTokenizer(job_.model.path, 4096)
+                          ->Encode(SlurpFile(folder_ / (random[i].title + ".txt")));
+    EXPECT_TRUE(std::equal(random[i].tokens.begin() + 1, random[i].tokens.end(),
+                           book.begin() + 1 + random[i].offset));
+  }
+  EXPECT_GT(offsets.size(), 1u);
+  EXPECT_EQ(Draw()[0].offset, random[0].offset);
+  job_.seed += 1;
+  Stage().name = "other";
+  std::set<int64_t> others;
+  for (const Document& document : Draw()) others.insert(document.offset);
+  EXPECT_NE(others, offsets);
+  EXPECT_NE(DocumentText(random[0]).find("from token " + std::to_string(random[0].offset)),
+            std::string::npos);
+}
+
+TEST_F(ModelStagesTest, TheTailIsWhatStandsBeyondTheOriginalLength) {
+  const RopeFactors yarn = Yarn(700);
+  const auto all = Scores(yarn);
+  EXPECT_EQ(all[0].tokens, 699);
+  Stage().length = kOriginal;
+  const auto head = Scores(yarn);  // positions 1 ... 255
+  Stage().length = 700;
+  Stage().objective = "tail";
+  const auto tail = Scores(yarn);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(tail[i].tokens, 700 - kOriginal);
+    EXPECT_TRUE(CloseRelative(tail[i].nats + head[i].nats, all[i].nats, 1e-6));
+  }
+}
+
+TEST_F(ModelStagesTest, KeyTokensAreFoundOnceByTheStatedReference) {
+  Stage().objective = "key";
+  Stage().key_rule = {0.5, -4};
+  const RopeFactors yarn = Yarn(700);
+  const auto key = Scores(yarn);
+  Stage().key_rule.gain = 1;
+  const auto fewer = Scores(yarn);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_GT(fewer[i].tokens, 0);
+    EXPECT_LT(fewer[i].tokens, key[i].tokens);
+    EXPECT_LT(key[i].tokens, 700 - kOriginal);
+    // Under the reference's own factors each of them has a ln p above the floor.
+    EXPECT_LT(key[i].nats / static_cast<double>(key[i].tokens), 4);
+  }
+  // They are the reference's, whatever factors are scored.
+  const auto plain = Scores(MethodFactors(RopeMethod::kPi, {64, 10000, kOriginal}, 2.8, 700));
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(plain[i].tokens, fewer[i].tokens);
+  Stage().key_method = "pi";
+  EXPECT_NE(Scores(yarn)[0].tokens, fewer[0].tokens);
+  int told = 0;
+  for (const std::string& message : observer_.messages) {
+    told += message.find("key tokens in '") != std::string::npos;
+  }
+  EXPECT_EQ(told, 4 * 3);
+}
+
+TEST_F(ModelStagesTest, AnotherModelMayBeTheReferenceIfItReadsTheSameIds) {
+  Stage().objective = "key";
+  Stage().key_rule = {0.5, -4};
+  const auto own = Scores(Yarn(700));
+  Stage().key_model = job_.model.path;
+  EXPECT_EQ(Scores(Yarn(700)), own);
+  ModelStages stages(job_, observer_);
+  const TempFolder other;
+  for (const char* file : {"config.json", "model.safetensors", "tokenizer.model"}) {
+    std::filesystem::copy(SourcePath("data/tiny") / file, other / file);
+  }
+  testing::WriteFile(other / "tokenizer_config.json", R"({"add_bos_token": false})");
+  Stage().key_model = other.path().string();
+  EXPECT_REFUSED(stages.For(Stage(), {}), "stages.extend.key_model: ");
+}
+
+TEST_F(ModelStagesTest, ADocumentWithoutKeyTokensIsRefused) {
+  Stage().objective = "key";
+  Stage().key_rule.gain = 50;
+  ModelStages stages(job_, observer_);
+  EXPECT_REFUSED(stages.For(Stage(), {}), "stages.extend.objective: key: no token of '");
+}
+
+TEST_F(ModelStagesTest, AStopEndsTheSearchForKeyTokens) {
+  Stage().objective = "key";
+  std::stop_source stopped;
+  stopped.request_stop();
+  ModelStages stages(job_, observer_);
+  EXPECT_EQ(stages.For(Stage(), stopped.get_token()), nullptr);
+}
+
+}  // namespace
+}  // namespace longrope
