@@ -5,6 +5,7 @@
 
 #include "eval/backend.h"
 #include "eval/forward.h"
+#include "eval/key_tokens.h"
 #include "eval/model/model_folder.h"
 #include "eval/rope_builder.h"
 #include "eval/rope_methods.h"
@@ -206,6 +207,39 @@ TEST(SmallGolden, TheWindowAndTheAttentionFactorMatter) {
   const double expected = total(true, 1);
   EXPECT_GT(std::abs(total(false, 1) - expected), 100 * kTolerance * expected);
   EXPECT_GT(std::abs(total(true, 1.1) - expected), 10 * kTolerance * expected);
+}
+
+// Long and short contexts as transformers reads them. A token whose gain or likelihood lies at the
+// rule's edge may fall on either side.
+TEST(TransformersGolden, KeyTokensAreThoseOfTransformersLosses) {
+  const auto ids = Golden("tiny.json").at("ids").get<std::vector<int32_t>>();
+  const json golden = Golden("key_tokens.json");
+  const auto first = golden.at("first").get<size_t>();
+  const auto with_long = golden.at("long").get<std::vector<double>>();
+  const auto with_short = golden.at("short").get<std::vector<double>>();
+  const auto engine = MakeEngine({.name = "reference", .threads = 2});
+  const ModelFolder folder(SourcePath("data/tiny"), {});
+  const Scorer scorer(*engine, folder, {});
+  const RopeShape shape = folder.config().Rope();
+  const RopeFactors yarn = MethodFactors(RopeMethod::kYarn, shape, 8, 2048);
+  const RopeFactors plain = MethodFactors(RopeMethod::kNone, shape, 1, 256);
+  for (const KeyTokenRule& rule : {KeyTokenRule{0.5, -4}, KeyTokenRule{0.1, -6}}) {
+    const auto key = *KeyTokens(
+        ids, std::span(ids).first(1), static_cast<int64_t>(first), rule,
+        [&](std::span<const int32_t> text) { return scorer.TokenNats(text, yarn); },
+        [&](std::span<const int32_t> text) { return scorer.TokenNats(text, plain); });
+    int found = 0, edge = 0;
+    for (size_t i = first; i < ids.size(); ++i) {
+      const double loss = with_long.at(i - first), gain = with_short.at(i - first) - loss;
+      const bool wanted = gain > rule.gain && -loss > rule.floor;
+      const bool at_edge = std::abs(gain - rule.gain) < 2e-3 || std::abs(loss + rule.floor) < 2e-3;
+      edge += at_edge;
+      found += wanted;
+      EXPECT_TRUE(at_edge || (key[i] != 0) == wanted) << "token " << i;
+    }
+    EXPECT_GT(found, 50);
+    EXPECT_LT(edge, 20);
+  }
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ import transformers
 HERE = pathlib.Path(__file__).resolve().parent
 TINY = HERE.parents[2] / "data" / "tiny"
 LENGTH = 2048  # tokens of the passage that are scored, BOS included
+ORIGINAL = 256  # tokens that data/tiny was trained on
 
 
 def rounded(values):
@@ -85,7 +86,7 @@ def monotone(pairs, top, seed):
 
 
 def tiny_cases(ids):
-    scaled = {"factor": 8.0, "original_max_position_embeddings": 256}
+    scaled = {"factor": 8.0, "original_max_position_embeddings": ORIGINAL}
     lam = monotone(32, 10.0, seed=1)
     longrope = {"rope_type": "longrope", "short_factor": lam, "long_factor": lam,
                 "attention_factor": 1.07, **scaled}
@@ -99,6 +100,21 @@ def tiny_cases(ids):
                ids, factor=8, beta_fast=4, beta_slow=1),
         result("longrope", tiny_model(longrope), ids, attention_factor=1.07, **{"lambda": lam}),
     ]
+
+
+def key_tokens(ids):
+    """Nats of every token beyond the original length under all that stands before it (YaRN), and
+    under windows of the original length (BOS, then the ids just before; half of each is scored)."""
+    long = token_nats(tiny_model({"rope_type": "yarn", "factor": 8.0,
+                                  "original_max_position_embeddings": ORIGINAL}), ids)
+    plain = tiny_model({"rope_type": "default"})
+    step = (ORIGINAL - 1) // 2
+    short = []
+    for begin in range(ORIGINAL, len(ids), step):
+        end = min(begin + step, len(ids))
+        window = ids[:1] + ids[end - (ORIGINAL - 1):end]
+        short += token_nats(plain, window)[-(end - begin):]
+    return {"first": ORIGINAL, "long": rounded(long[ORIGINAL - 1:]), "short": rounded(short)}
 
 
 def perturb_norms(model):
@@ -206,6 +222,7 @@ def main():
         cut_passage(arguments.passage_from)
     ids = passage_ids()
     write(HERE / "tiny.json", {"ids": ids, "cases": tiny_cases(ids)})
+    write(HERE / "key_tokens.json", key_tokens(ids))
     for name, save in [("llama", save_llama), ("mistral", save_mistral)]:
         shutil.rmtree(HERE / name, ignore_errors=True)
         save(HERE / name)
