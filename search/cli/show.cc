@@ -35,8 +35,9 @@ void PrintStage(const StageOptions& options, const RunState& state, size_t index
   const StageState& stage = state.stages[index];
   const StagePlan plan = PlanStage(options, state.shape);
   const auto& candidates = stage.population.candidates();
-  std::cout << stage.population.Ranked().size() << " of " << plan.Evaluations() << " evaluations, "
-            << stage.ScoreCount() << " of " << plan.PlannedScores() << " scores, generation "
+  const StageProgress progress = ProgressOf(plan, stage);
+  std::cout << progress.evaluations << " of " << progress.planned_evaluations << " evaluations, "
+            << progress.scores << " of " << progress.planned_scores << " scores, generation "
             << (candidates.empty() ? 0 : candidates.back().generation) << " of "
             << options.evolution.LastGeneration() << "\n";
   if (stage.Winner() == nullptr) return;

@@ -91,7 +91,7 @@ class RunListener final : public StageListener {
       best_ = winner->id;
       folder_.Replace(kBestFile, BestJson({plan_, state}));
     }
-    observer_.OnProgress(ProgressOf(state, winner, task, seconds));
+    observer_.OnProgress(ProgressAt(state, winner, task, seconds));
   }
   void OnDrawn(const StageState&, int) override { actions_.save_checkpoint(); }
   void OnStopped(const StageState&) override { actions_.save_checkpoint(); }
@@ -113,25 +113,16 @@ class RunListener final : public StageListener {
   }
 
  private:
-  Progress ProgressOf(const StageState& state, const Candidate* winner, const Task& task,
+  Progress ProgressAt(const StageState& state, const Candidate* winner, const Task& task,
                       double seconds) const {
     Progress progress;
+    static_cast<StageProgress&>(progress) = ProgressOf(plan_, state);
     progress.stage = state.name;
     const auto& candidates = state.population.candidates();
     progress.phase = candidates.empty() ? Progress::Phase::kBaselines
                      : task.candidate < 0 || task.document >= state.population.fitness()
                          ? Progress::Phase::kHeldOut
                          : Progress::Phase::kSearch;
-    // What racing saved is spent on others as long as the schedule has them.
-    const int64_t settled = state.population.SettledCount();
-    const int64_t spent = state.population.SettledScores(), budget = plan_.ScoreBudget();
-    progress.evaluations = settled;
-    progress.planned_evaluations = std::min(plan_.ScheduledEvaluations(),
-                                            settled + (budget - spent) / plan_.options.documents);
-    progress.scores = state.ScoreCount();
-    progress.planned_scores =
-        plan_.PlannedScores() - budget + spent +
-        (progress.planned_evaluations - settled) * int64_t{plan_.options.documents};
     if (winner != nullptr) progress.best = *state.population.Fitness(winner->id);
     progress.seconds = seconds;
     return progress;

@@ -45,4 +45,18 @@ void StageState::SetBaselines(const std::vector<Baseline>& wanted) {
   baselines = std::move(next);
 }
 
+StageProgress ProgressOf(const StagePlan& plan, const StageState& state) {
+  StageProgress progress;
+  const int64_t spent = state.population.SettledScores(), budget = plan.ScoreBudget();
+  progress.evaluations = state.population.SettledCount();
+  progress.planned_evaluations =
+      std::min(plan.ScheduledEvaluations(),
+               progress.evaluations + (budget - spent) / plan.options.documents);
+  progress.scores = state.ScoreCount();
+  progress.planned_scores =
+      plan.PlannedScores() - budget + spent +
+      (progress.planned_evaluations - progress.evaluations) * int64_t{plan.options.documents};
+  return progress;
+}
+
 }  // namespace longrope

@@ -38,4 +38,14 @@ struct StageState {
   void SetBaselines(const std::vector<Baseline>& wanted);
 };
 
+// How far a stage is. What racing saved is spent on further candidates as long as the schedule has
+// them, so that what is planned changes on the way.
+struct StageProgress {
+  int64_t evaluations = 0;  // candidates that are settled: evaluated, or stopped by racing
+  int64_t planned_evaluations = 0;
+  int64_t scores = 0;  // baselines and held-out ones included
+  int64_t planned_scores = 0;
+};
+StageProgress ProgressOf(const StagePlan& plan, const StageState& state);
+
 }  // namespace longrope
