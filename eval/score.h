@@ -8,7 +8,7 @@ namespace longrope {
 
 struct Score {
   double nats = 0;     // summed over the scored tokens; not finite where the model failed
-  int64_t tokens = 0;  // scored: one less than the document has
+  int64_t tokens = 0;  // scored: all but the first, unless an objective leaves some out
 
   bool operator==(const Score&) const = default;
 };

@@ -14,11 +14,12 @@ RopeShape RotationOf(const ModelConfig& config) {
   return {config.shape.head_dim, config.rope_base, 0};
 }
 
-// How many tokens count, and which.
+// How many tokens count, which, and why.
 std::string ScoredText(const Document& document) {
   const auto count = std::ranges::count(document.scored, uint8_t{1});
   return std::to_string(count) + " " +
-         Sha256Hex(std::string(document.scored.begin(), document.scored.end()));
+         Sha256Hex(std::string(document.scored.begin(), document.scored.end())) + " " +
+         document.objective;
 }
 
 }  // namespace

@@ -138,6 +138,14 @@ void MakeFolders(FileSystem& files, const fs::path& path) {
   if (!fs::is_directory(path)) throw FileError(path.string() + ": is not a folder");
 }
 
+void SweepTemporaries(FileSystem& files, const fs::path& folder) {
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().filename().string().find(".tmp.") != std::string::npos) {
+      files.Unlink(entry.path().string());
+    }
+  }
+}
+
 std::string ReadFile(const fs::path& path, int64_t max_bytes) {
   ReadHandle handle(path);
   if (handle.size() > static_cast<size_t>(max_bytes)) {

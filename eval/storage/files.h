@@ -32,6 +32,9 @@ void AppendFile(FileSystem& files, const std::filesystem::path& path, std::strin
 // Makes `path` and its missing parents. Throws FileError.
 void MakeFolders(FileSystem& files, const std::filesystem::path& path);
 
+// Removes what a process that was killed in ReplaceFile left half-written in a folder.
+void SweepTemporaries(FileSystem& files, const std::filesystem::path& folder);
+
 // The whole file. Throws FileError if it cannot be read or is longer than `max_bytes`.
 std::string ReadFile(const std::filesystem::path& path, int64_t max_bytes);
 

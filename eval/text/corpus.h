@@ -43,6 +43,7 @@ struct Document {
                        // text is there all the same
   std::vector<int32_t> tokens;
   std::vector<uint8_t> scored = {};  // 1 for each token whose loss counts; empty: all
+  std::string objective = {};        // what says which they are; one line
 };
 
 // The digest of Document.

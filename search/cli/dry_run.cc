@@ -65,7 +65,10 @@ int DryRun(const Job& job) {
   const auto engine = MakeEngine({job.backend.name, job.backend.threads});
   const ModelConfig config = ReadModelConfig(job.model.path, OverridesOf(job.model));
   std::vector<StagePlan> plans;
-  for (const StageOptions& options : job.stages) plans.push_back(PlanStage(options, config.Rope()));
+  for (const StageOptions& options : job.stages) {
+    plans.push_back(PlanStage(options, config.Rope()));
+    if (!options.key_model.empty()) ReadModelConfig(options.key_model, {});
+  }
   std::cout << "# the resolved job\n"
             << JobText(job) << "\n# what it will take, with engine " << engine->name() << " on "
             << engine->Threads() << " threads\n";

@@ -106,6 +106,13 @@ void PrintHeader() {
   std::cout << line << std::endl;
 }
 
+[[noreturn]] void RefuseNonFinite(const std::string& model, const ModelFolder& folder,
+                                  const Text& text) {
+  const std::string weight = folder.FindNonFinite();
+  throw InputError(weight.empty() ? text.path + ": the loss is not finite, though every weight is"
+                                  : model + ": " + weight + " is not finite");
+}
+
 int Run(const Arguments& arguments) {
   const auto engine = MakeEngine(arguments.backend.options);
   const ModelFolder folder(arguments.model.path, arguments.model.Overrides());

@@ -21,7 +21,7 @@ int RunJob(const Job& job, RunFolder folder) {
   const StopSignals signals;  // before any other thread
   Console console;
   console.LogTo(folder.File(kLogFile));
-  ModelStages evaluators(job, console);
+  ModelStages evaluators(job, console, folder.File(kKeyTokensFile));
   Pipeline pipeline(job, folder, evaluators, console);
   const RunEnd end = pipeline.Run(signals.token());
   if (end == RunEnd::kStopped) {

@@ -22,17 +22,15 @@ struct Arguments {
   std::string factors, table = "pairs";
   std::vector<std::string> texts;
   int64_t length = 0;
-  std::vector<int64_t> start_tokens = StageOptions().start_tokens;
+  std::vector<int64_t> start_tokens;  // none: those that a search tries
 };
 
-// Perplexity of the texts' first tokens under any factors.
+// Perplexity of the texts' first tokens under any factors, "" where it is not finite.
 class Texts {
  public:
-  Texts(const Arguments& arguments, const Scorer& scorer, const ModelFolder& folder,
-        const Tokenizer& tokenizer)
+  Texts(const Arguments& arguments, const Scorer& scorer, const Tokenizer& tokenizer)
       : arguments_(arguments),
         scorer_(scorer),
-        folder_(folder),
         texts_(ReadTexts(arguments.texts, {arguments.length}, "--length", tokenizer)) {}
 
   std::string PerplexityOf(const RopeFactors& factors) const {
@@ -40,17 +38,16 @@ class Texts {
     for (const Text& text : texts_) {
       const auto tokens = std::span(text.tokens).first(static_cast<size_t>(arguments_.length));
       const Score score = *scorer_.ScoreTokens(tokens, factors);
-      if (!std::isfinite(score.nats)) RefuseNonFinite(arguments_.model.path, folder_, text);
       total.nats += score.nats;
       total.tokens += score.tokens;
     }
-    return NumberText(Perplexity(total.nats, total.tokens));
+    const double perplexity = Perplexity(total.nats, total.tokens);
+    return std::isfinite(perplexity) ? NumberText(perplexity) : "";
   }
 
  private:
   const Arguments& arguments_;
   const Scorer& scorer_;
-  const ModelFolder& folder_;
   std::vector<Text> texts_;
 };
 
@@ -59,18 +56,24 @@ void PrintPairs(const Texts& texts, const RopeFactors& factors, double ratio) {
   const std::string whole = texts.PerplexityOf(factors);
   std::cout << "pair,lambda,at_1,at_s\nnone,," << whole << "," << whole << std::endl;
   for (size_t i = 0; i < factors.lambda.size(); ++i) {
-    RopeFactors plain = factors, full = factors;
-    plain.lambda[i] = 1;
-    full.lambda[i] = static_cast<float>(ratio);
-    std::cout << i << "," << FloatText(factors.lambda[i]) << "," << texts.PerplexityOf(plain) << ","
-              << texts.PerplexityOf(full) << std::endl;
+    const auto with = [&](float lambda) {
+      if (lambda == factors.lambda[i]) return whole;
+      RopeFactors changed = factors;
+      changed.lambda[i] = lambda;
+      return texts.PerplexityOf(changed);
+    };
+    std::cout << i << "," << FloatText(factors.lambda[i]) << "," << with(1) << ","
+              << with(static_cast<float>(ratio)) << std::endl;
   }
 }
 
 void PrintStartTokens(const Arguments& arguments, const Texts& texts, const RopeFactors& factors,
                       const RopeShape& shape, double ratio) {
   std::cout << "start_tokens,pi,ntk,yarn,factors" << std::endl;
-  for (int64_t start : arguments.start_tokens) {
+  const StageOptions defaults;
+  const auto& starts =
+      arguments.start_tokens.empty() ? defaults.start_tokens : arguments.start_tokens;
+  for (int64_t start : starts) {
     std::cout << start;
     for (RopeMethod method : {RopeMethod::kPi, RopeMethod::kNtk, RopeMethod::kYarn}) {
       RopeFactors closed = MethodFactors(method, shape, ratio, arguments.length);
@@ -84,6 +87,9 @@ void PrintStartTokens(const Arguments& arguments, const Texts& texts, const Rope
 }
 
 int Run(const Arguments& arguments) {
+  if (arguments.table == "pairs" && !arguments.start_tokens.empty()) {
+    throw InputError("--start-tokens: is for --table start-tokens");
+  }
   const auto engine = MakeEngine(arguments.backend.options);
   const ModelFolder folder(arguments.model.path, arguments.model.Overrides());
   const auto tokenizer = OpenTokenizer(arguments.model.path, folder.config().shape.vocab);
@@ -101,7 +107,7 @@ int Run(const Arguments& arguments) {
   const Scorer scorer(
       *engine, folder,
       {arguments.backend.MemoryBytes(), arguments.length, /*sliding_window=*/false});
-  const Texts texts(arguments, scorer, folder, *tokenizer);
+  const Texts texts(arguments, scorer, *tokenizer);
   LogMessage("perplexity of " + std::to_string(arguments.texts.size()) + " texts, " +
              std::to_string(arguments.length) + " tokens each, s = " + NumberText(ratio) +
              ", engine " + std::string(engine->name()));

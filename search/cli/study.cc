@@ -1,8 +1,8 @@
 #include "search/study/study.h"
 
 #include <iostream>
-#include <map>
 #include <memory>
+#include <set>
 
 #include "eval/backend.h"
 #include "eval/calibration.h"
@@ -14,6 +14,8 @@
 #include "search/cli/signals.h"
 #include "search/job/model_options.h"
 #include "search/job/model_stages.h"
+#include "search/job/run_folder.h"
+#include "search/job/stage_documents.h"
 #include "search/job/stage_plan.h"
 #include "search/study/study_report.h"
 
@@ -25,6 +27,27 @@ struct Arguments {
   JobArguments overrides;
   bool dry_run = false;
 };
+
+// Can every search draw its documents? Asked where books and tokenizer are at hand.
+void CheckTexts(const Study& study, const ModelConfig& config) {
+  namespace fs = std::filesystem;
+  const Job& first = study.cells.front().job;
+  for (const fs::path& needed :
+       {fs::path(first.data.path), fs::path(first.model.path) / "tokenizer.model"}) {
+    if (fs::exists(needed)) continue;
+    std::cout << "texts: not checked, " << needed.string() << " is missing\n";
+    return;
+  }
+  const auto tokenizer = OpenTokenizer(first.model.path, config.shape.vocab);
+  std::set<std::string> checked;
+  for (const StudyCell& cell : study.cells) {
+    const StageOptions& stage = cell.job.stages.front();
+    const int documents = stage.documents + stage.held_out;
+    const std::string draw = std::to_string(cell.job.seed) + " " + std::to_string(cell.length) +
+                             " " + std::to_string(documents);
+    if (checked.insert(draw).second) DrawStageDocuments(cell.job, stage, *tokenizer);
+  }
+}
 
 int DryRun(const Study& study) {
   const Job& job = study.cells.front().job;
@@ -43,6 +66,7 @@ int DryRun(const Study& study) {
               << scores << " scores, about " << DurationText(seconds) << "\n";
     all += seconds;
   }
+  CheckTexts(study, config);
   std::cout << study.cells.size() << " searches, at most " << DurationText(all)
             << "\noutput: " << study.folder << " (a dry run writes nothing)\n";
   return kExitDone;
@@ -55,8 +79,9 @@ int Run(const Arguments& arguments) {
   Console console;
   StudyRunner runner(
       study, FileSystem::Real(),
-      [](const Job& job, RunObserver& observer) {
-        return std::make_unique<ModelStages>(job, observer);
+      [&](const Job& job, RunObserver& observer) {
+        return std::make_unique<ModelStages>(job, observer,
+                                             std::filesystem::path(study.folder) / kKeyTokensFile);
       },
       console);
   const auto results = runner.Run(signals.token());
@@ -76,7 +101,7 @@ void AddStudy(CLI::App& app, Action* action) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand(
       "study", "Compare methods over seeds and lengths; the same command goes on with it");
-  command->add_option("study", arguments->study, "Study file (configs/study.yaml explains it)")
+  command->add_option("study", arguments->study, "Study file (configs/study-tiny.yaml explains it)")
       ->required();
   AddJobArguments(*command, &arguments->overrides);
   command->add_flag("--dry-run", arguments->dry_run,

@@ -24,10 +24,4 @@ std::vector<Text> ReadTexts(const std::vector<std::string>& paths,
   return texts;
 }
 
-void RefuseNonFinite(const std::string& model, const ModelFolder& folder, const Text& text) {
-  const std::string weight = folder.FindNonFinite();
-  throw InputError(weight.empty() ? text.path + ": the loss is not finite, though every weight is"
-                                  : model + ": " + weight + " is not finite");
-}
-
 }  // namespace longrope

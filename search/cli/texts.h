@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "eval/model/model_folder.h"
 #include "eval/text/tokenizer.h"
 
 namespace longrope {
@@ -19,9 +18,5 @@ struct Text {
 std::vector<Text> ReadTexts(const std::vector<std::string>& paths,
                             const std::vector<int64_t>& lengths, const std::string& named,
                             const Tokenizer& tokenizer);
-
-// Throws InputError: a weight is to blame, or the text.
-[[noreturn]] void RefuseNonFinite(const std::string& model, const ModelFolder& folder,
-                                  const Text& text);
 
 }  // namespace longrope

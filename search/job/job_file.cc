@@ -51,6 +51,12 @@ void CheckStage(const StageOptions& stage, const YamlNode& node, const std::stri
   if (evolution.generations > 0 && evolution.mutations + evolution.crossovers == 0) {
     refuse("mutations", "0, with crossovers 0: a generation would have no children");
   }
+  if (stage.race_confidence && stage.documents < 3) {
+    refuse("race_confidence", "a test needs documents: 3 or more");
+  }
+  if (!stage.key_model.empty() && stage.objective != "key") {
+    refuse("key_model", "is read for objective: key only");
+  }
   if (static_cast<size_t>(evolution.population) < stage.seeds.size()) {
     refuse("population", std::to_string(evolution.population) + "; allowed: at least the " +
                              std::to_string(stage.seeds.size()) + " seeds");
@@ -176,7 +182,7 @@ YamlNode* StageNamed(YamlNode* stages, const std::string& name, const std::strin
     if (stage_name->text == name) return &stage;
     names.push_back(stage_name->text);
   }
-  throw InputError(where + ": no stage is named '" + name + "'; allowed: " + Joined(names));
+  throw InputError(where + ": nothing there is named '" + name + "'; allowed: " + Joined(names));
 }
 
 }  // namespace

@@ -62,7 +62,7 @@ struct StageOptions {
   std::string name;  // letters, digits, - and _; names the stage's random streams
   std::string kind;  // "search"
   std::string preset = kPresets[0];
-  int64_t length = 0;  // target, in tokens: every document is its first so many tokens
+  int64_t length = 0;  // target, in tokens, of every document
   int documents = 5;   // that make the fitness; 3 above kLongTarget
   int held_out = 5;    // other documents, scored for the baselines and the winner; 3 likewise
   std::string window = kWindows[0];

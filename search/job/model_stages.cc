@@ -1,17 +1,44 @@
 #include "search/job/model_stages.h"
 
 #include <algorithm>
+#include <optional>
+#include <sstream>
 #include <utility>
 
 #include "eval/backend.h"
 #include "eval/errors.h"
+#include "eval/storage/digest.h"
+#include "eval/storage/line_cache.h"
 #include "search/job/key_token_reference.h"
 #include "search/job/model_options.h"
 #include "search/job/stage_documents.h"
 
 namespace longrope {
 
-ModelStages::ModelStages(const Job& job, RunObserver& observer) : job_(job), observer_(observer) {}
+namespace {
+
+// Positions of marked tokens, blanks between, and back; nullopt if it is not such a text.
+std::string PositionsOf(const std::vector<uint8_t>& marks) {
+  std::string text;
+  for (size_t i = 0; i < marks.size(); ++i) {
+    if (marks[i] != 0) text += (text.empty() ? "" : " ") + std::to_string(i);
+  }
+  return text;
+}
+std::optional<std::vector<uint8_t>> MarksAt(const std::string& positions, size_t tokens) {
+  std::vector<uint8_t> marks(tokens);
+  std::istringstream numbers(positions);
+  for (size_t position = 0; numbers >> position;) {
+    if (position >= tokens) return std::nullopt;
+    marks[position] = 1;
+  }
+  return marks;
+}
+
+}  // namespace
+
+ModelStages::ModelStages(const Job& job, RunObserver& observer, std::filesystem::path key_tokens)
+    : job_(job), observer_(observer), key_tokens_(std::move(key_tokens)) {}
 
 ModelFolder& ModelStages::Folder() {
   if (folder_) return *folder_;
@@ -72,7 +99,10 @@ bool ModelStages::MarkScored(const StageOptions& stage, const Tokenizer& tokeniz
                              std::vector<Document>* documents, std::stop_token stop) {
   if (stage.objective == "tail") {
     const int64_t original = folder_->config().OriginalLength();
-    for (Document& document : *documents) document.scored = TailTokens(stage.length, original);
+    for (Document& document : *documents) {
+      document.scored = TailTokens(stage.length, original);
+      document.objective = "tail from token " + std::to_string(original);
+    }
   }
   return stage.objective != "key" || MarkKeyTokens(stage, tokenizer, documents, std::move(stop));
 }
@@ -81,19 +111,27 @@ bool ModelStages::MarkKeyTokens(const StageOptions& stage, const Tokenizer& toke
                                 std::vector<Document>* documents, std::stop_token stop) {
   evaluator_.reset();
   scorer_.reset();  // the reference's weights take their place
-  const KeyTokenReference reference(*engine_, job_, stage, tokenizer);
+  const int64_t window = folder_->config().OriginalLength();
+  KeyTokenReference reference(*engine_, job_, stage, tokenizer, window);
+  LineCache found(FileSystem::Real(), key_tokens_);
   for (Document& document : *documents) {
-    auto key = reference.Mark(document.tokens, tokenizer.Prefix(), stop);
-    if (!key) return false;
-    const auto count = std::ranges::count(*key, uint8_t{1});
+    document.objective = "key tokens by " + reference.text() + ", short context " +
+                         std::to_string(window) + ", engine " + std::string(engine_->name());
+    const std::string key = Sha256Hex(document.objective + "\n" + document.digest);
+    const std::string* before = found.Find(key);
+    auto marks = before != nullptr ? MarksAt(*before, document.tokens.size()) : std::nullopt;
+    if (!marks) marks = reference.Mark(document.tokens, tokenizer.Prefix(), stop);
+    if (!marks) return false;
+    found.Add(key, PositionsOf(*marks));
+    const auto count = std::ranges::count(*marks, uint8_t{1});
     observer_.OnMessage("stage " + stage.name + ": " + std::to_string(count) + " key tokens in " +
                         DocumentText(document));
     if (count == 0) {
       throw InputError("stages." + stage.name + ".objective: key: no token of " +
-                       DocumentText(document) + " is a key token by " + reference.Text() +
+                       DocumentText(document) + " is a key token by " + reference.text() +
                        "; allowed: a lower key_gain or key_floor, another reference, other books");
     }
-    document.scored = std::move(*key);
+    document.scored = std::move(*marks);
   }
   return true;
 }

@@ -1,6 +1,7 @@
 // StageEvaluators of a job's own model, on a backend of this machine.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,8 +14,9 @@ namespace longrope {
 
 class ModelStages final : public StageEvaluators {
  public:
-  // Both outlive it.
-  ModelStages(const Job& job, RunObserver& observer);
+  // Key tokens that were found are kept in a file of that name, for later processes. Everything
+  // outlives it.
+  ModelStages(const Job& job, RunObserver& observer, std::filesystem::path key_tokens);
   RopeShape Shape() override;
   Evaluator* For(const StageOptions& stage, std::stop_token stop) override;
   std::string FindNonFiniteWeight() override;
@@ -35,6 +37,7 @@ class ModelStages final : public StageEvaluators {
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<ModelFolder> folder_;
   std::string digest_;
+  std::filesystem::path key_tokens_;
   std::unique_ptr<Scorer> scorer_;
   bool window_ = false;  // does scorer_ mask beyond the sliding window?
   std::unique_ptr<ModelEvaluator> evaluator_;

@@ -33,16 +33,18 @@ class SilentListener final : public StageListener {
   void OnEarlyEnd(const StageState&, int, const char*) override {}
 };
 
-// Tried on a copy: would this stage still score anything?
-bool IsDone(const StagePlan& plan, uint64_t seed, StageState copy, double hours) {
+// The state of a stage that would score nothing more, else nullopt. What was scored before a kill
+// may not have been judged by races yet: the end may say more than `state`.
+std::optional<StageState> EndOf(const StagePlan& plan, uint64_t seed, StageState state,
+                                double hours) {
   NothingEvaluator evaluator;
   SilentListener listener;
-  SearchStage stage(plan, seed, evaluator, &copy, listener);
+  SearchStage stage(plan, seed, evaluator, &state, listener);
   try {
-    return stage.Run({}, hours) == StageEnd::kDone;
-  } catch (const AllCandidatesFailed&) {
-    return false;  // for the stage itself to say, with the weight to blame
+    if (stage.Run({}, hours) == StageEnd::kDone) return state;
+  } catch (const AllCandidatesFailed&) {  // for the stage itself to say, with the weight to blame
   }
+  return std::nullopt;
 }
 
 void CheckCandidates(const StageState& state, const StagePlan& plan, const std::string& where) {
@@ -51,22 +53,6 @@ void CheckCandidates(const StageState& state, const StagePlan& plan, const std::
       throw InputError(where + ": candidate " + std::to_string(candidate.id) + " of stage " +
                        state.name + " is not in its search space (another model?)");
     }
-  }
-}
-
-void CheckFingerprint(const FingerprintParts& before, const FingerprintParts& now,
-                      const std::string& stage, const std::string& where) {
-  std::string differing;
-  for (size_t i = 0; i < std::max(before.size(), now.size()); ++i) {
-    if (i < before.size() && i < now.size() && before[i] == now[i]) continue;
-    const auto& [name, value] = i < before.size() ? before[i] : now[i];
-    differing += (differing.empty() ? "" : ", ") + name + " (was " + value.substr(0, 60) + ")";
-  }
-  std::ranges::replace_if(
-      differing, [](unsigned char c) { return c < ' '; }, ' ');
-  if (!differing.empty()) {
-    throw InputError(where + ": stage " + stage + " began with another " + differing +
-                     "; allowed: the same model, texts and engine");
   }
 }
 
@@ -175,7 +161,7 @@ RunEnd Pipeline::RunStages(std::stop_token stop) {
   return RunEnd::kDone;
 }
 
-bool Pipeline::AllDone(const std::string& where) const {
+bool Pipeline::AllDone(const std::string& where) {
   bool done = true;
   for (size_t i = 0; i < plans_.size(); ++i) {
     if (i < state_.stages.size()) CheckCandidates(state_.stages[i], plans_[i], where);
@@ -184,9 +170,15 @@ bool Pipeline::AllDone(const std::string& where) const {
   return done;
 }
 
-bool Pipeline::IsDoneAt(size_t stage) const {
-  return stage < state_.stages.size() &&
-         IsDone(plans_[stage], Seed(), state_.stages[stage], HoursOf(plans_[stage].options));
+bool Pipeline::IsDoneAt(size_t stage) {
+  if (stage >= state_.stages.size()) return false;
+  StageState& state = state_.stages[stage];
+  auto end = EndOf(plans_[stage], Seed(), state, HoursOf(plans_[stage].options));
+  if (!end) return false;
+  const bool judged = end->population.SettledCount() > state.population.SettledCount();
+  state = std::move(*end);
+  if (judged) SaveCheckpoint();
+  return true;
 }
 
 bool Pipeline::RunStage(size_t index, std::stop_token stop) {

@@ -36,8 +36,9 @@ class Pipeline {
   // False if stopped.
   bool RunStage(size_t index, std::stop_token stop);
   // Throws InputError if a checkpoint's candidates are not in their space.
-  bool AllDone(const std::string& where) const;
-  bool IsDoneAt(size_t stage) const;
+  bool AllDone(const std::string& where);
+  // Makes the end of a finished stage its state.
+  bool IsDoneAt(size_t stage);
   void LoadCheckpoint();
   StageState& StateOf(size_t stage, const FingerprintParts& fingerprint);
   void SaveJob() const;

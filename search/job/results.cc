@@ -67,7 +67,11 @@ Json CorpusJson(const StageView& stage) {
                      {"ids_sha256", value.substr(space + 1)},
                      {"tokens", options.length}};
     if (parts.contains(name + " offset")) document["offset"] = std::stoll(parts[name + " offset"]);
-    if (parts.contains(name + " scored")) document["scored"] = std::stoll(parts[name + " scored"]);
+    if (parts.contains(name + " scored")) {
+      const std::string& scored = parts[name + " scored"];  // count, digest, objective
+      document["scored"] = std::stoll(scored);
+      document["objective"] = scored.substr(scored.find(' ', scored.find(' ') + 1) + 1);
+    }
     corpus[i < options.documents ? "fitness" : "held_out"].push_back(std::move(document));
   }
   return corpus;

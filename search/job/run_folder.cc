@@ -124,16 +124,8 @@ RunFolder RunFolder::Open(FileSystem& files, const fs::path& folder) {
   }
   RunFolder run(files, folder);
   run.lock_ = std::make_unique<RunLock>(folder);
-  run.SweepTemporaries();
+  SweepTemporaries(files, folder);
   return run;
-}
-
-void RunFolder::SweepTemporaries() const {
-  for (const auto& entry : fs::directory_iterator(folder_)) {
-    if (entry.path().filename().string().find(".tmp.") != std::string::npos) {
-      files_->Unlink(entry.path().string());
-    }
-  }
 }
 
 void RunFolder::Replace(std::string_view name, std::string_view bytes) const {
@@ -172,7 +164,7 @@ void RunFolder::Rename(std::string_view from, std::string_view to) const {
 
 void RunFolder::Abandon() {
   if (!created_) return;
-  for (std::string_view name : {kJobFile, kLogFile, kLockFile}) {
+  for (std::string_view name : {kJobFile, kLogFile, kLockFile, kKeyTokensFile}) {
     if (name == kLogFile && had_log_) continue;
     files_->Unlink(File(name).string());
   }

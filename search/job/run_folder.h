@@ -55,8 +55,6 @@ class RunFolder {
  private:
   RunFolder(FileSystem& files, std::filesystem::path folder)
       : files_(&files), folder_(std::move(folder)) {}
-  // Removes what a process that was killed left half-written.
-  void SweepTemporaries() const;
   // Gives checkpoint.h5 its second name.
   void KeepPrevious() const;
 
@@ -76,6 +74,7 @@ inline constexpr std::string_view kJobFile = "job.yaml", kCheckpointFile = "chec
                                   kPreviousTableFile = "table.previous.csv",
                                   kHistoryFile = "history.csv", kTimesFile = "times.csv",
                                   kLogFile = "log.txt", kBestFile = "best.json",
-                                  kFactorsFile = "factors.json", kTableFile = "table.csv";
+                                  kFactorsFile = "factors.json", kTableFile = "table.csv",
+                                  kKeyTokensFile = "key_tokens.csv";
 
 }  // namespace longrope

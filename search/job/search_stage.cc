@@ -131,7 +131,7 @@ int64_t SearchStage::ScoresLeft() const {
 // reached if the budget allows a whole evaluation after what those before it took.
 std::vector<int64_t> SearchStage::Affordable(int generation) const {
   const Population& population = state_->population;
-  const auto count = static_cast<size_t>(ScoresLeft() / population.fitness());
+  const auto count = static_cast<size_t>(std::max<int64_t>(ScoresLeft(), 0) / population.fitness());
   std::vector<int64_t> ids;
   for (const Candidate& candidate : population.candidates()) {
     if (candidate.generation != generation || population.Settled(candidate.id)) continue;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "eval/errors.h"
+
 namespace longrope {
 namespace {
 
@@ -43,6 +45,22 @@ void StageState::SetBaselines(const std::vector<Baseline>& wanted) {
     next.push_back({baseline, same == baselines.end() ? Scores(documents) : same->scores});
   }
   baselines = std::move(next);
+}
+
+void CheckFingerprint(const FingerprintParts& before, const FingerprintParts& now,
+                      const std::string& stage, const std::string& where) {
+  std::string differing;
+  for (size_t i = 0; i < std::max(before.size(), now.size()); ++i) {
+    if (i < before.size() && i < now.size() && before[i] == now[i]) continue;
+    const auto& [name, value] = i < before.size() ? before[i] : now[i];
+    differing += (differing.empty() ? "" : ", ") + name + " (was " + value.substr(0, 60) + ")";
+  }
+  std::ranges::replace_if(
+      differing, [](unsigned char c) { return c < ' '; }, ' ');
+  if (!differing.empty()) {
+    throw InputError(where + ": stage " + stage + " began with another " + differing +
+                     "; allowed: the same model, texts and engine");
+  }
 }
 
 StageProgress ProgressOf(const StagePlan& plan, const StageState& state) {

@@ -38,6 +38,11 @@ struct StageState {
   void SetBaselines(const std::vector<Baseline>& wanted);
 };
 
+// Throws InputError that begins with `where` and names the parts in which the evaluator that would
+// go on with a stage differs from the one that began it.
+void CheckFingerprint(const FingerprintParts& before, const FingerprintParts& now,
+                      const std::string& stage, const std::string& where);
+
 // How far a stage is. What racing saved is spent on further candidates as long as the schedule has
 // them, so that what is planned changes on the way.
 struct StageProgress {

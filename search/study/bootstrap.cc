@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
 namespace longrope {
 namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 // Of nats per token over the documents that pick(count) chooses, so many times.
 template <class Pick>
@@ -27,6 +30,7 @@ double Percent(const std::vector<PairedScores>& seeds, const Pick& pick) {
   for (size_t i = 0; i < seeds.size(); ++i) {
     sum += MeanDifference(seeds[pick(i, seeds.size())], pick);
   }
+  if (!std::isfinite(sum)) return kNaN;
   return 100 * std::expm1(sum / static_cast<double>(seeds.size()));
 }
 
@@ -34,7 +38,11 @@ double Percent(const std::vector<PairedScores>& seeds, const Pick& pick) {
 
 Difference BootstrapDifference(const std::vector<PairedScores>& seeds, double confidence,
                                int64_t resamples, Rng& rng) {
-  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+  for (const PairedScores& seed : seeds) {
+    if (seed.first.size() != seed.second.size() || seed.first.empty()) {
+      throw std::invalid_argument("scores of other documents cannot be paired");
+    }
+  }
   const double percent = Percent(seeds, [](size_t i, size_t) { return i; });
   if (!std::isfinite(percent)) return {kNaN, kNaN, kNaN};
   const auto draw = [&](size_t, size_t count) {
@@ -44,7 +52,7 @@ Difference BootstrapDifference(const std::vector<PairedScores>& seeds, double co
   for (int64_t i = 0; i < resamples; ++i) samples.push_back(Percent(seeds, draw));
   std::ranges::sort(samples);
   const double tail = (1 - confidence) / 2 * static_cast<double>(resamples);
-  const auto below = static_cast<size_t>(tail);
+  const auto below = static_cast<size_t>(std::llround(tail));
   return {percent, samples[below], samples[samples.size() - 1 - below]};
 }
 

@@ -11,6 +11,18 @@ Scores HeldOutOf(const Scores& scores, int fitness) {
   return Scores(scores.begin() + fitness, scores.end());
 }
 
+// What a fingerprint says of one document, whatever its number.
+std::string DocumentOf(const FingerprintParts& fingerprint, int number) {
+  const std::string own = "document " + std::to_string(number);
+  std::string text;
+  for (const auto& [name, value] : fingerprint) {
+    if (name == own || name.starts_with(own + " ")) {
+      text += name.substr(own.size()) + " " + value + "\n";
+    }
+  }
+  return text;
+}
+
 }  // namespace
 
 double HeldOutPerplexity(const Scores& held_out) {
@@ -51,16 +63,26 @@ std::vector<CellPoint> PointsOf(const StageState& state, const std::vector<int64
   return points;
 }
 
-CellResult ResultOf(const StageState& state, const std::vector<int64_t>& marks) {
+CellResult ResultOf(const StagePlan& plan, const StageState& state,
+                    const std::vector<int64_t>& marks) {
   CellResult result;
+  const int fitness = state.population.fitness();
+  for (const auto& [name, value] : state.fingerprint) {
+    if (!name.starts_with("document ")) result.model.emplace_back(name, value);
+  }
+  for (int i = fitness; i < fitness + state.population.held_out(); ++i) {
+    result.held_out.push_back(DocumentOf(state.fingerprint, i));
+  }
   result.points = PointsOf(state, marks);
   result.closed_fitness = std::numeric_limits<double>::infinity();
   for (const BaselineState& baseline : state.baselines) {
-    const double fitness = state.Fitness(baseline).value_or(INFINITY);
-    if (!(fitness < result.closed_fitness)) continue;
+    // m of the winner took a search to find.
+    if (!plan.attention_factor && baseline.baseline.attention == "run") continue;
+    const double perplexity = state.Fitness(baseline).value_or(INFINITY);
+    if (!(perplexity < result.closed_fitness)) continue;
     result.closed_form = MethodLabel(baseline.baseline);
-    result.closed_fitness = fitness;
-    result.closed_held_out = HeldOutOf(baseline.scores, state.population.fitness());
+    result.closed_fitness = perplexity;
+    result.closed_held_out = HeldOutOf(baseline.scores, fitness);
   }
   return result;
 }

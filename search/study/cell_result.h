@@ -22,8 +22,10 @@ struct CellPoint {
 struct CellResult {
   std::string method;
   int64_t length = 0, seed = 0;
-  std::vector<CellPoint> points;  // at the marks, then at the end
-  // The closed form with the lowest fitness, m its own or the run's.
+  FingerprintParts model;             // what its scores depend on besides documents
+  std::vector<std::string> held_out;  // documents: title, ids, which tokens count
+  std::vector<CellPoint> points;      // at the marks, then at the end
+  // The closed form with the lowest fitness; m its own, or the run's where that was not searched.
   std::string closed_form;
   double closed_fitness = 0;
   Scores closed_held_out;
@@ -40,6 +42,7 @@ double HeldOutPerplexity(const Scores& held_out);
 std::vector<CellPoint> PointsOf(const StageState& state, const std::vector<int64_t>& marks);
 
 // The result of a finished search, without its method.
-CellResult ResultOf(const StageState& state, const std::vector<int64_t>& marks);
+CellResult ResultOf(const StagePlan& plan, const StageState& state,
+                    const std::vector<int64_t>& marks);
 
 }  // namespace longrope

@@ -1,48 +1,21 @@
 #include "search/study/score_cache.h"
 
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "eval/storage/digest.h"
-#include "eval/storage/files.h"
 #include "search/number_text.h"
 
 namespace longrope {
 namespace {
 
-constexpr int64_t kMaxBytes = int64_t{1} << 32;
-constexpr size_t kCheckDigits = 8;
-
-std::string CheckOf(std::string_view text) { return Sha256Hex(text).substr(0, kCheckDigits); }
-
-std::string LineOf(const std::string& key, const Score& score) {
-  const std::string text = key + "," + NumberText(score.nats) + "," + std::to_string(score.tokens);
-  return text + "," + CheckOf(text) + "\n";
-}
-
 template <class Number>
 bool Parse(std::string_view text, Number* number) {
   const auto end = std::from_chars(text.data(), text.data() + text.size(), *number);
   return end.ec == std::errc() && end.ptr == text.data() + text.size();
-}
-
-// nullopt if the line, without its end, is not as LineOf writes it.
-std::optional<std::pair<std::string, Score>> ParseLine(std::string_view line) {
-  const size_t last = line.rfind(',');
-  if (last == std::string_view::npos || line.substr(last + 1) != CheckOf(line.substr(0, last))) {
-    return std::nullopt;
-  }
-  const std::string_view text = line.substr(0, last);
-  const size_t first = text.find(','), second = text.find(',', first + 1);
-  if (second == std::string_view::npos) return std::nullopt;
-  Score score;
-  if (!Parse(text.substr(first + 1, second - first - 1), &score.nats) ||
-      !Parse(text.substr(second + 1), &score.tokens)) {
-    return std::nullopt;
-  }
-  return std::pair(std::string(text.substr(0, first)), score);
 }
 
 class CachedEvaluator final : public Evaluator {
@@ -77,30 +50,19 @@ class CachedEvaluator final : public Evaluator {
 
 }  // namespace
 
-ScoreCache::ScoreCache(FileSystem& files, std::filesystem::path path)
-    : files_(files), path_(std::move(path)) {
-  if (!std::filesystem::exists(path_)) return;
-  const std::string text = ReadFile(path_, kMaxBytes);
-  std::string whole;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find('\n', begin), text.size());
-    const auto line = std::string_view(text).substr(begin, end - begin);
-    if (auto parsed = ParseLine(line)) {
-      scores_.insert(std::move(*parsed));
-      whole += std::string(line) + "\n";
-    }
-    begin = end + 1;
-  }
-  if (whole != text) ReplaceFile(files_, path_, whole);
-}
-
 std::optional<Score> ScoreCache::Find(const std::string& key) const {
-  const auto found = scores_.find(key);
-  return found == scores_.end() ? std::nullopt : std::optional(found->second);
+  const std::string* text = lines_.Find(key);
+  if (text == nullptr) return std::nullopt;
+  const size_t comma = std::min(text->find(','), text->size());
+  const auto view = std::string_view(*text);
+  Score score;
+  const bool whole = comma < text->size() && Parse(view.substr(0, comma), &score.nats) &&
+                     Parse(view.substr(comma + 1), &score.tokens);
+  return whole ? std::optional(score) : std::nullopt;
 }
 
 void ScoreCache::Add(const std::string& key, const Score& score) {
-  if (scores_.emplace(key, score).second) AppendFile(files_, path_, LineOf(key, score));
+  lines_.Add(key, NumberText(score.nats) + "," + std::to_string(score.tokens));
 }
 
 std::string ScoreKey(const FingerprintParts& fingerprint, const Task& task) {

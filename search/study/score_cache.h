@@ -1,36 +1,31 @@
-// Scores that searches of one study share, in a file.
+// Scores that searches of one study share.
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
+#include <utility>
 
 #include "eval/evaluator.h"
 #include "eval/score.h"
-#include "eval/storage/file_system.h"
+#include "eval/storage/line_cache.h"
 #include "search/job/stage_evaluators.h"
 
 namespace longrope {
 
-// A file of lines "key,nats,tokens,check". It may lose its newest scores in a crash, never lie: a
-// line that is not whole is left out.
+// By ScoreKey, in a file.
 class ScoreCache {
  public:
-  // Reads what the file holds, if there is one, and removes what a crash left half-written.
-  // `files` outlives the cache. Throws FileError.
-  ScoreCache(FileSystem& files, std::filesystem::path path);
+  // As LineCache.
+  ScoreCache(FileSystem& files, std::filesystem::path path) : lines_(files, std::move(path)) {}
 
-  size_t size() const { return scores_.size(); }
+  size_t size() const { return lines_.size(); }
   std::optional<Score> Find(const std::string& key) const;
-  // Appends to the file. Throws FileError.
   void Add(const std::string& key, const Score& score);
 
  private:
-  FileSystem& files_;
-  std::filesystem::path path_;
-  std::unordered_map<std::string, Score> scores_;
+  LineCache lines_;
 };
 
 // SHA-256 over all that the score of a task depends on: of the evaluator's fingerprint every part

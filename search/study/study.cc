@@ -54,14 +54,18 @@ StudyRunner::StudyRunner(const Study& study, FileSystem& files, MakeStages make_
     : study_(study), files_(files), make_stages_(std::move(make_stages)), observer_(observer) {}
 
 std::optional<std::vector<CellResult>> StudyRunner::Run(std::stop_token stop) {
+  CheckCells();
   MakeFolders(files_, study_.folder);
   const RunLock lock(study_.folder);
+  SweepTemporaries(files_, study_.folder);
   cache_.emplace(files_, std::filesystem::path(study_.folder) / kScoresFile);
   std::vector<CellResult> results;
   for (const StudyCell& cell : study_.cells) {
+    if (stop.stop_requested()) return std::nullopt;
     auto result = RunCell(cell, stop);
     if (!result) return std::nullopt;
     results.push_back(std::move(*result));
+    CheckFingerprint(results.front().model, results.back().model, cell.Name(), study_.folder);
     SaveResults(results);
     const CellPoint& last = results.back().Last();
     observer_.OnMessage("study " + study_.name + ": " + std::to_string(results.size()) + " of " +
@@ -71,6 +75,12 @@ std::optional<std::vector<CellResult>> StudyRunner::Run(std::stop_token stop) {
                         std::to_string(last.scores) + " scores");
   }
   return results;
+}
+
+void StudyRunner::CheckCells() {
+  const auto stages = make_stages_(study_.cells.front().job, observer_);
+  const RopeShape shape = stages->Shape();
+  for (const StudyCell& cell : study_.cells) PlanStage(cell.job.stages.front(), shape);
 }
 
 std::optional<CellResult> StudyRunner::RunCell(const StudyCell& cell, std::stop_token stop) {
@@ -83,47 +93,65 @@ std::optional<CellResult> StudyRunner::RunCell(const StudyCell& cell, std::stop_
 
   const auto loaded = LoadNewestCheckpoint(
       folder.path(), cell.job, [&](const std::string& text) { observer.OnWarning(text); });
-  const StageState& state = loaded->state.stages.front();
   const StageOptions& stage = cell.job.stages.front();
-  CellResult result = ResultOf(state, study_.marks);
+  CellResult result =
+      ResultOf(PlanStage(stage, loaded->state.shape), loaded->state.stages.front(), study_.marks);
   result.method = cell.method;
   result.length = cell.length;
   result.seed = cell.job.seed;
-  // A search that was finished before has asked for none.
-  Evaluator* evaluator = cached.current() != nullptr ? cached.current() : cached.For(stage, stop);
-  if (evaluator == nullptr) return std::nullopt;
-  const StagePlan plan = PlanStage(stage, loaded->state.shape);
-  if (!ScorePoints(plan, state, *evaluator, &result.points, stop)) return std::nullopt;
+  const std::string where = folder.File(kCheckpointFile).string();
+  if (!ScorePoints(stage, loaded->state, where, cached, &result.points, stop)) return std::nullopt;
   return result;
 }
 
-bool StudyRunner::ScorePoints(const StagePlan& plan, const StageState& state, Evaluator& evaluator,
+bool StudyRunner::ScorePoints(const StageOptions& stage, const RunState& run,
+                              const std::string& where, CachedStages& cached,
                               std::vector<CellPoint>* points, std::stop_token stop) {
-  const int fitness = state.population.fitness(), held_out = state.population.held_out();
-  std::vector<Task> tasks;
-  for (const CellPoint& point : *points) {
-    const Candidate& best = state.population.candidates()[static_cast<size_t>(point.candidate)];
-    const bool told = std::ranges::find(tasks, best.id, &Task::candidate) != tasks.end();
-    if (told || best.scores.back()) continue;  // the winner has its scores
-    for (int document = fitness; document < fitness + held_out; ++document) {
-      tasks.push_back({best.id, document, plan.space.Decode(best.genome)});
-    }
-  }
-  size_t scored = 0;
-  const auto done = [&](const Task& task, const Score& score) {
-    ++scored;
+  const StagePlan plan = PlanStage(stage, run.shape);
+  const StageState& state = run.stages.front();
+  const int fitness = state.population.fitness();
+  const auto keep = [&](const Task& task, const Score& score) {
     for (CellPoint& point : *points) {
       if (point.candidate != task.candidate) continue;
       point.held_out[static_cast<size_t>(task.document - fitness)] = score;
     }
   };
-  if (!tasks.empty()) evaluator.Run(tasks, done, std::move(stop));
-  return scored == tasks.size();
+  std::vector<Task> missing;
+  for (CellPoint& point : *points) {
+    const Candidate& best = state.population.candidates()[static_cast<size_t>(point.candidate)];
+    const RopeFactors factors = plan.space.Decode(best.genome);
+    for (int i = 0; i < state.population.held_out(); ++i) {
+      if (point.held_out[static_cast<size_t>(i)]) continue;
+      const Task task{best.id, fitness + i, factors};
+      const auto known = cache_->Find(ScoreKey(state.fingerprint, task));
+      if (known) {
+        keep(task, *known);
+      } else if (std::ranges::none_of(missing, [&](const Task& other) {
+                   return other.candidate == task.candidate && other.document == task.document;
+                 })) {
+        missing.push_back(task);
+      }
+    }
+  }
+  if (missing.empty()) return true;
+  // A search that was finished before has asked for no evaluator.
+  Evaluator* evaluator = cached.current() != nullptr ? cached.current() : cached.For(stage, stop);
+  if (evaluator == nullptr) return false;
+  CheckFingerprint(state.fingerprint, evaluator->Fingerprint(), state.name, where);
+  size_t scored = 0;
+  evaluator->Run(
+      missing,
+      [&](const Task& task, const Score& score) {
+        ++scored;
+        keep(task, score);
+      },
+      std::move(stop));
+  return scored == missing.size();
 }
 
 void StudyRunner::SaveResults(const std::vector<CellResult>& results) const {
   const std::filesystem::path folder = study_.folder;
-  ReplaceFile(files_, folder / kCurveFile, CurveCsv(results));
+  ReplaceFile(files_, folder / kCurveFile, CurveCsv(study_, results));
   ReplaceFile(files_, folder / kSummaryFile, SummaryCsv(Summary(study_, results)));
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "eval/storage/file_system.h"
+#include "search/job/checkpoint.h"
 #include "search/job/observer.h"
 #include "search/job/stage_evaluators.h"
 #include "search/study/cell_result.h"
@@ -35,11 +36,13 @@ class StudyRunner {
   std::optional<std::vector<CellResult>> Run(std::stop_token stop);
 
  private:
+  // Throws InputError for a cell that does not fit the model, before anything is scored.
+  void CheckCells();
   // nullopt if stopped.
   std::optional<CellResult> RunCell(const StudyCell& cell, std::stop_token stop);
-  // Scores the held-out documents of every point. False if stopped.
-  bool ScorePoints(const StagePlan& plan, const StageState& state, Evaluator& evaluator,
-                   std::vector<CellPoint>* points, std::stop_token stop);
+  // Held-out scores of every point: from the cache, else from `cached`. False if stopped.
+  bool ScorePoints(const StageOptions& stage, const RunState& run, const std::string& where,
+                   CachedStages& cached, std::vector<CellPoint>* points, std::stop_token stop);
   void SaveResults(const std::vector<CellResult>& results) const;
 
   const Study& study_;

@@ -187,8 +187,13 @@ Study ReadStudy(const std::filesystem::path& path, const std::vector<std::string
   study.folder = OutputFolder(tree, study.name);
   study.marks = keys.marks;
   std::ranges::sort(study.marks);
+  study.marks.erase(std::unique(study.marks.begin(), study.marks.end()), study.marks.end());
   study.confidence = keys.confidence;
   study.resamples = keys.resamples;
+  if (static_cast<double>(keys.resamples) * (1 - keys.confidence) < 10) {
+    throw InputError(tree.where + ": resamples: " + std::to_string(keys.resamples) +
+                     " are too few for this confidence; allowed: 10 / (1 - confidence) or more");
+  }
   const std::vector<Method> methods = ReadMethods(tree, keys);
   for (const Method& method : methods) study.methods.push_back(method.name);
   study.reference = keys.reference.empty() ? study.methods.front() : keys.reference;

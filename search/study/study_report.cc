@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <set>
+#include <string>
 
 #include "search/number_text.h"
 #include "search/study/bootstrap.h"
@@ -22,9 +23,13 @@ std::string CurveLine(const CellResult& result, const std::string& method, int64
          Cell(HeldOutPerplexity(held_out)) + "\n";
 }
 
-const CellResult* Find(const std::vector<const CellResult*>& results, int64_t seed) {
-  const auto found = std::ranges::find(results, seed, &CellResult::seed);
-  return found == results.end() ? nullptr : *found;
+// The search of the reference that `own` can be compared with: the same seed and the same held-out
+// documents. nullptr if there is none.
+const CellResult* Partner(const std::vector<const CellResult*>& reference, const CellResult& own) {
+  for (const CellResult* other : reference) {
+    if (other->seed == own.seed && other->held_out == own.held_out) return other;
+  }
+  return nullptr;
 }
 
 // What is compared of a search.
@@ -48,7 +53,7 @@ void Compare(const Study& study, const std::vector<const CellResult*>& reference
              const std::vector<const CellResult*>& own, OutcomeOf outcome, SummaryRow* row) {
   std::vector<PairedScores> pairs;
   for (const CellResult* result : own) {
-    const CellResult* other = Find(reference, result->seed);
+    const CellResult* other = Partner(reference, *result);
     if (other == nullptr) continue;
     pairs.push_back({Known(*outcome(*result).held_out), Known(other->Last().held_out)});
   }
@@ -78,9 +83,10 @@ SummaryRow RowOf(const std::vector<const CellResult*>& own, OutcomeOf outcome) {
 void CountReached(const std::vector<const CellResult*>& reference,
                   const std::vector<const CellResult*>& own, SummaryRow* row) {
   for (const CellResult* result : own) {
-    const CellResult* other = Find(reference, result->seed);
+    const CellResult* other = Partner(reference, *result);
     if (other == nullptr) continue;
     const double wanted = HeldOutPerplexity(other->Last().held_out);
+    if (!std::isfinite(wanted)) continue;
     const auto point = std::ranges::find_if(result->points, [&](const CellPoint& p) {
       return HeldOutPerplexity(p.held_out) <= wanted;
     });
@@ -92,12 +98,11 @@ void CountReached(const std::vector<const CellResult*>& reference,
 
 }  // namespace
 
-std::string CurveCsv(const std::vector<CellResult>& results) {
+std::string CurveCsv(const Study& study, const std::vector<CellResult>& results) {
   std::string text =
       "length,seed,method,scores,evaluations,fitness_perplexity,held_out_perplexity\n";
-  std::set<std::pair<int64_t, int64_t>> told;
   for (const CellResult& result : results) {
-    if (told.emplace(result.length, result.seed).second) {
+    if (result.method == study.reference) {
       text += CurveLine(result, result.closed_form, 0, 0, result.closed_fitness,
                         result.closed_held_out);
     }
@@ -180,7 +185,8 @@ std::string SummaryText(const Study& study, const std::vector<SummaryRow>& rows)
   }
   std::snprintf(line, sizeof line,
                 "perplexities: geometric means over seeds; [ ]: %g %% of %lld paired resamples of "
-                "seeds and documents\n",
+                "seeds and documents,\nas if seeds were independent (they may share books); of one "
+                "seed, of documents alone\n",
                 100 * study.confidence, static_cast<long long>(study.resamples));
   return text + line;
 }

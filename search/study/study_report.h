@@ -9,9 +9,10 @@
 
 namespace longrope {
 
-// The best so far by scores spent: a line for each mark of each search, one for its end, and one
-// for the best closed form of its documents (0 scores). Perplexities; what is not known is empty.
-std::string CurveCsv(const std::vector<CellResult>& results);
+// The best so far by scores spent: a line for each mark of each search and one for its end; before
+// those of the reference one for the best closed form (0 scores). Perplexities; what is not known
+// is empty.
+std::string CurveCsv(const Study& study, const std::vector<CellResult>& results);
 
 // A method at a length, over its seeds, beside the study's reference and the best closed form.
 struct SummaryRow {
@@ -20,7 +21,8 @@ struct SummaryRow {
   size_t seeds = 0;
   double scores = 0;                 // spent, mean over seeds
   double fitness = 0, held_out = 0;  // geometric means over seeds
-  // Of held-out perplexity to the reference's, over the seeds that both have; percent.
+  // Of held-out perplexity to the reference's, in percent, over the seeds that both have with the
+  // same held-out documents; not compared where there are none.
   bool compared = false;
   double difference = 0, low = 0, high = 0;
   // Seeds on which it reached the reference's last held-out perplexity at a mark or the end, and

@@ -310,5 +310,12 @@ TEST(JobFile, ItsErrorsNameTheFile) {
   EXPECT_REFUSED(ReadJob(folder / "bad.yaml", {}), (folder / "bad.yaml").string() + ":1: ");
 }
 
+TEST(JobFile, KeysThatWouldDoNothingAreRefused) {
+  EXPECT_REFUSED(Stage("race_confidence: 0.9, documents: 2"), "race_confidence: a test needs");
+  EXPECT_EQ(Stage("race_confidence: 0.9, documents: 3").race_confidence, 0.9);
+  EXPECT_REFUSED(Stage("key_model: /k"), "key_model: is read for objective: key only");
+  EXPECT_EQ(Stage("key_model: /k, objective: key").key_model, "/k");
+}
+
 }  // namespace
 }  // namespace longrope

@@ -41,8 +41,9 @@ TEST(ApplySetting, RefusesWhatItCannotSet) {
   EXPECT_REFUSED(With({"seed"}), "--set seed: expected key=value");
   EXPECT_REFUSED(With({"=5"}), "expected key=value");
   EXPECT_REFUSED(With({""}), "expected key=value");
-  EXPECT_REFUSED(With({"stages.three.length=5"}), "no stage is named 'three'; allowed: one, two");
-  EXPECT_REFUSED(With({"stages.1.length=5"}), "no stage is named '1'");
+  EXPECT_REFUSED(With({"stages.three.length=5"}),
+                 "nothing there is named 'three'; allowed: one, two");
+  EXPECT_REFUSED(With({"stages.1.length=5"}), "nothing there is named '1'");
   EXPECT_REFUSED(With({"seed=1", "seed.x=5"}), "'x' is below a key that holds a single value");
   EXPECT_REFUSED(With({"model.path.x=5"}), "below a key that holds a single value");
   EXPECT_REFUSED(With({"stages.one.start_tokens.0=5"}), "--set stages.one.start_tokens.0=5: ");

@@ -45,7 +45,7 @@ class ModelStagesTest : public ::testing::Test {
   }
   // Of the stage's documents under plain YaRN.
   std::vector<Score> Scores(const RopeFactors& factors) {
-    ModelStages stages(job_, observer_);
+    ModelStages stages(job_, observer_, folder_ / "key_tokens.csv");
     Evaluator* evaluator = stages.For(Stage(), {});
     std::vector<Task> tasks;
     for (int i = 0; i < 3; ++i) tasks.push_back({0, i, factors});
@@ -87,8 +87,12 @@ TEST_F(ModelStagesTest, WindowsAreTheFirstTokensOrSeededOnes) {
   EXPECT_GT(offsets.size(), 1u);
   EXPECT_EQ(Draw()[0].offset, random[0].offset);
   job_.seed += 1;
-  Stage().name = "other";
   std::set<int64_t> others;
+  for (const Document& document : Draw()) others.insert(document.offset);
+  EXPECT_NE(others, offsets);
+  job_.seed -= 1;
+  Stage().name = "other";
+  others.clear();
   for (const Document& document : Draw()) others.insert(document.offset);
   EXPECT_NE(others, offsets);
   EXPECT_NE(DocumentText(random[0]).find("from token " + std::to_string(random[0].offset)),
@@ -142,7 +146,7 @@ TEST_F(ModelStagesTest, AnotherModelMayBeTheReferenceIfItReadsTheSameIds) {
   const auto own = Scores(Yarn(700));
   Stage().key_model = job_.model.path;
   EXPECT_EQ(Scores(Yarn(700)), own);
-  ModelStages stages(job_, observer_);
+  ModelStages stages(job_, observer_, folder_ / "key_tokens.csv");
   const TempFolder other;
   for (const char* file : {"config.json", "model.safetensors", "tokenizer.model"}) {
     std::filesystem::copy(SourcePath("data/tiny") / file, other / file);
@@ -152,10 +156,47 @@ TEST_F(ModelStagesTest, AnotherModelMayBeTheReferenceIfItReadsTheSameIds) {
   EXPECT_REFUSED(stages.For(Stage(), {}), "stages.extend.key_model: ");
 }
 
+TEST_F(ModelStagesTest, AReferenceMayHaveLearnedOnLongerTexts) {
+  const TempFolder longer;
+  for (const char* file : {"model.safetensors", "tokenizer.model", "tokenizer_config.json"}) {
+    std::filesystem::copy(SourcePath("data/tiny") / file, longer / file);
+  }
+  std::string config = SlurpFile(SourcePath("data/tiny/config.json"));
+  const size_t at = config.find("256", config.find("max_position_embeddings"));
+  testing::WriteFile(longer / "config.json", config.replace(at, 3, "4096"));
+  Stage().objective = "key";
+  Stage().key_rule = {0.1, -9};
+  Stage().key_model = longer.path().string();
+  const auto plain = Scores(Yarn(700));  // its rotation is plain up to 4096 tokens
+  Stage().key_model.clear();
+  Stage().key_method = "none";
+  EXPECT_EQ(Scores(Yarn(700)), plain);
+}
+
+TEST_F(ModelStagesTest, KeyTokensThatWereFoundAreNotLookedForAgain) {
+  Stage().objective = "key";
+  Stage().key_rule = {0.5, -4};
+  const auto found = Scores(Yarn(700));
+  std::stop_source stopped;
+  stopped.request_stop();
+  ModelStages stages(job_, observer_, folder_ / "key_tokens.csv");
+  Evaluator* evaluator = stages.For(Stage(), stopped.get_token());
+  ASSERT_NE(evaluator, nullptr) << "a forward pass would have heeded the stop";
+  bool told = false;
+  for (const auto& [name, value] : evaluator->Fingerprint()) {
+    told = told || (name == "document 0 scored" &&
+                    value.starts_with(std::to_string(found[0].tokens) + " ") &&
+                    value.find(", yarn, key_gain 0.5, key_floor -4") != std::string::npos);
+  }
+  EXPECT_TRUE(told);
+  Stage().key_rule.gain = 0.6;
+  EXPECT_EQ(stages.For(Stage(), stopped.get_token()), nullptr) << "another rule, other tokens";
+}
+
 TEST_F(ModelStagesTest, ADocumentWithoutKeyTokensIsRefused) {
   Stage().objective = "key";
   Stage().key_rule.gain = 50;
-  ModelStages stages(job_, observer_);
+  ModelStages stages(job_, observer_, folder_ / "key_tokens.csv");
   EXPECT_REFUSED(stages.For(Stage(), {}), "stages.extend.objective: key: no token of '");
 }
 
@@ -163,7 +204,7 @@ TEST_F(ModelStagesTest, AStopEndsTheSearchForKeyTokens) {
   Stage().objective = "key";
   std::stop_source stopped;
   stopped.request_stop();
-  ModelStages stages(job_, observer_);
+  ModelStages stages(job_, observer_, folder_ / "key_tokens.csv");
   EXPECT_EQ(stages.For(Stage(), stopped.get_token()), nullptr);
 }
 

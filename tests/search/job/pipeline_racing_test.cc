@@ -148,6 +148,48 @@ TEST(PipelineRacing, AnyOrderOfScoresAndAnyThreadsGiveEqualBytes) {
   }
 }
 
+// A kill between the last score and the record of what it decided: the checkpoint before is what a
+// resumed run finds.
+TEST(PipelineRacing, AStopThatWasNotRecordedAnyMoreIsDecidedAgain) {
+  int last_were_stops = 0;
+  for (int64_t seed = 1; seed <= 12; ++seed) {
+    const ScratchFolder scratch;
+    Job job = RacingJob(scratch / "run", 0.8);
+    job.seed = seed;
+    job.stages[0].held_out = 0;
+    job.stages[0].attention = "none";
+    RacingRun run(job);
+    ASSERT_EQ(run.Start(), RunEnd::kDone);
+    const auto wanted = FinalFiles(scratch / "run");
+    const auto score_of_last = run.State().population.candidates().back().stopped;
+    last_were_stops += score_of_last != StopReason::kNone;
+    std::filesystem::rename(run.Path(kPreviousCheckpointFile), run.Path(kCheckpointFile));
+    RacingRun resumed(job);
+    resumed.Resume();
+    EXPECT_EQ(FinalFiles(scratch / "run"), wanted) << "seed " << seed;
+  }
+  EXPECT_GT(last_were_stops, 0);
+}
+
+TEST(PipelineRacing, ARaisedBudgetGivesTheResultsOfThatManyFromTheStart) {
+  const ScratchFolder scratch;
+  Job job = RacingJob(scratch / "once", 0.8);
+  job.stages[0].max_evaluations = 22;
+  RacingRun once(job);
+  ASSERT_EQ(once.Start(), RunEnd::kDone);
+  job.output.folder = (scratch / "twice").string();
+  job.stages[0].max_evaluations = 11;
+  RacingRun first(job);
+  ASSERT_EQ(first.Start(), RunEnd::kDone);
+  job.stages[0].max_evaluations = 22;
+  RacingRun second(job);
+  ASSERT_EQ(second.Resume(), RunEnd::kDone);
+  for (const char* file : {"history.csv", "table.csv", "best.json", "factors.json"}) {
+    EXPECT_EQ(FinalFiles(scratch / "twice").at(file), FinalFiles(scratch / "once").at(file))
+        << file;
+  }
+}
+
 TEST(PipelineRacing, ABudgetCountsScoresSoThatSavedOnesBuyCandidates) {
   const ScratchFolder scratch;
   for (const int64_t evaluations : {7, 8, 13, 19, 24, 30}) {

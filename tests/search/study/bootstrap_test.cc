@@ -69,9 +69,19 @@ TEST(Bootstrap, TokensWeighDocumentsWithinASeed) {
   EXPECT_TRUE(Close(Of(seeds).percent, 100 * std::expm1(200.0 / 110), 1e-9));
 }
 
-TEST(Bootstrap, IsAFunctionOfItsRandomStream) {
-  const auto pairs = Pairs({{-0.1, 0.2, 0}, {0.1, -0.3, 0.05}});
-  EXPECT_EQ(Of(pairs).low, Of(pairs).low);
+TEST(Bootstrap, TheEndsAreThoseOfTheSortedResamples) {
+  // One seed, two documents: a resampled difference is -0.1, 0 or 0.1 with chances 1/4, 1/2, 1/4.
+  const auto pairs = Pairs({{-0.1, 0.1}});
+  EXPECT_TRUE(Close(Of(pairs, 0.4).low, 0, 1e-9));
+  EXPECT_TRUE(Close(Of(pairs, 0.4).high, 0, 1e-9));
+  EXPECT_TRUE(Close(Of(pairs, 0.6).low, 100 * std::expm1(-0.1), 1e-9));
+  EXPECT_TRUE(Close(Of(pairs, 0.6).high, 100 * std::expm1(0.1), 1e-9));
+}
+
+TEST(Bootstrap, ScoresOfOtherDocumentsAreNoPairs) {
+  auto pairs = Pairs({{-0.1, 0.2}});
+  pairs[0].second.pop_back();
+  EXPECT_THROW(Of(pairs), std::invalid_argument);
 }
 
 TEST(Bootstrap, AScoreThatIsNotFiniteIsNoDifference) {

@@ -64,9 +64,9 @@ TEST(StudyFile, AMethodMayRunAtSomeLengthsAndSeedsOnly) {
 }
 
 TEST(StudyFile, MarksAreSortedAndSettingsReachMethods) {
-  const Study study = Read(kHead + "marks: [50, 10]\nreference: frugal\n" + kMethods,
+  const Study study = Read(kHead + "marks: [50, 10, 50]\nreference: frugal\n" + kMethods,
                            {"methods.frugal.documents=3", "output.folder=/out", "seeds=[8]"});
-  EXPECT_EQ(study.marks, (std::vector<int64_t>{10, 50}));
+  EXPECT_EQ(study.marks, (std::vector<int64_t>{10, 50})) << "each once";
   EXPECT_EQ(study.reference, "frugal");
   EXPECT_EQ(study.folder, "/out");
   EXPECT_EQ(study.cells[1].Name(), "frugal-1024-8");
@@ -91,11 +91,14 @@ TEST(StudyFile, WhatIsWrongIsNamedWithItsPlace) {
   EXPECT_REFUSED(Read(kHead + "stage: {held_out: 0}\n" + kMethods), "held_out: 0");
   EXPECT_REFUSED(Read(kHead + kMethods, {"methods.best.documents=3"}), "best");
   EXPECT_REFUSED(Read(kHead + kMethods, {"confidence=1"}), "confidence");
+  EXPECT_REFUSED(Read(kHead + kMethods, {"confidence=0.999", "resamples=1000"}), "resamples: 1000");
 }
 
 TEST(StudyFile, TheShippedOnesAreRead) {
   const Study tiny = ReadStudy(testing::SourcePath("configs/study-tiny.yaml"), {});
   EXPECT_EQ(tiny.cells.size(), 31u);
+  EXPECT_EQ(ReadStudy(testing::SourcePath("configs/study-parts.yaml"), {}).cells.size(), 40u);
+  EXPECT_EQ(ReadStudy(testing::SourcePath("configs/study-racing.yaml"), {}).cells.size(), 18u);
 }
 
 }  // namespace

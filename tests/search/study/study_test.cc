@@ -43,9 +43,10 @@ Study StudyIn(const ScratchFolder& folder, const std::vector<std::string>& setti
 // Lends one FakeStages to every cell; a seed's documents are its own.
 class LentStages final : public StageEvaluators {
  public:
-  LentStages(testing::FakeStages& stages, int64_t seed, int64_t length) : stages_(stages) {
+  LentStages(testing::FakeStages& stages, const std::string& model, int64_t seed, int64_t length)
+      : stages_(stages) {
     const std::string own = std::to_string(seed) + " " + std::to_string(length);
-    stages_.evaluator.fingerprint = {{"model", "fake"}, {"engine", "formula"}};
+    stages_.evaluator.fingerprint = {{"model", model}, {"engine", "formula"}};
     for (int i = 0; i < 5; ++i) {
       stages_.evaluator.fingerprint.emplace_back("document " + std::to_string(i),
                                                  own + " " + std::to_string(i));
@@ -65,6 +66,7 @@ struct StudyRun {
   explicit StudyRun(Study the_study) : study(std::move(the_study)) {}
 
   Study study;
+  std::string model = "fake";
   testing::FakeStages stages;
   testing::KeepingObserver observer;
 
@@ -72,7 +74,7 @@ struct StudyRun {
     StudyRunner runner(
         study, FileSystem::Real(),
         [this](const Job& job, RunObserver&) {
-          return std::make_unique<LentStages>(stages, job.seed, job.stages[0].length);
+          return std::make_unique<LentStages>(stages, model, job.seed, job.stages[0].length);
         },
         observer);
     return runner.Run({});
@@ -96,7 +98,7 @@ TEST(Study, RunsEveryCellAndWritesWhatItFound) {
     EXPECT_EQ(result.points.front().evaluations, 4);
     EXPECT_EQ(result.points.front().scores, 8);
   }
-  EXPECT_EQ(SlurpFile(folder / "out/curve.csv"), CurveCsv(*results));
+  EXPECT_EQ(SlurpFile(folder / "out/curve.csv"), CurveCsv(run.study, *results));
   EXPECT_EQ(SlurpFile(folder / "out/summary.csv"), SummaryCsv(Summary(run.study, *results)));
   EXPECT_TRUE(fs::exists(folder / "out/cells/frugal-2048-2/factors.json"));
 }
@@ -168,6 +170,37 @@ TEST(Study, ARaisedBudgetGoesOnAndALoweredOneIsRefused) {
   EXPECT_REFUSED(changed.Run(), "parents");
 }
 
+TEST(Study, AnotherModelOrOtherTextsAreRefusedWhereScoresAreMissing) {
+  const ScratchFolder folder;
+  StudyRun run(StudyIn(folder));
+  run.stages.evaluator.stop_after = 150;  // some searches are done
+  ASSERT_FALSE(run.Run().has_value());
+  StudyRun other(StudyIn(folder));
+  other.model = "other";
+  EXPECT_REFUSED(other.Run(), "began with another model");
+  // A finished one needs no model for what is known, and takes no other for what is not.
+  StudyRun rest(StudyIn(folder));
+  ASSERT_TRUE(rest.Run().has_value());
+  StudyRun finished(StudyIn(folder));
+  finished.model = "other";
+  EXPECT_TRUE(finished.Run().has_value());
+  StudyRun marked(StudyIn(folder, {"marks=[5, 7]"}));
+  marked.model = "other";
+  EXPECT_REFUSED(marked.Run(), "began with another model");
+  // Searches of two models are no study.
+  fs::remove_all(folder / "out/cells/paper-2048-2");
+  fs::remove(folder / "out/scores.csv");
+  EXPECT_REFUSED(finished.Run(), "began with another model");
+}
+
+TEST(Study, WhatDoesNotFitTheModelIsRefusedBeforeAnythingIsScored) {
+  const ScratchFolder folder;
+  StudyRun run(StudyIn(folder, {"lengths=[1024, 200]"}));
+  EXPECT_REFUSED(run.Run(), "length: 200");
+  EXPECT_EQ(run.stages.evaluator.scores, 0);
+  EXPECT_FALSE(fs::exists(folder / "out"));
+}
+
 TEST(Study, OneProcessAtATimeWorksOnIt) {
   const ScratchFolder folder;
   StudyRun run(StudyIn(folder));
@@ -178,7 +211,14 @@ TEST(Study, OneProcessAtATimeWorksOnIt) {
 
 // Two seeds, one document each, numbers small enough to check by hand.
 CellResult HandMade(const std::string& method, int64_t seed, double early, double late) {
-  CellResult result{method, 1024, seed, {}, "yarn", 40, {Score{400, 100}}};
+  CellResult result;
+  result.method = method;
+  result.length = 1024;
+  result.seed = seed;
+  result.held_out = {"a book"};
+  result.closed_form = "yarn";
+  result.closed_fitness = 40;
+  result.closed_held_out = {Score{400, 100}};
   result.points.push_back({10, 20, 0, 33, {Score{100 * early, 100}}});
   result.points.push_back({20, 40, 1, 30, {Score{100 * late, 100}}});
   return result;
@@ -212,8 +252,38 @@ TEST(StudyReport, SummariesAreGeometricMeansAndDifferencesToTheReference) {
   EXPECT_NE(text.find("2 seeds, at most 40 scores"), std::string::npos) << text;
 }
 
+TEST(StudyReport, OnlyEqualHeldOutDocumentsAreCompared) {
+  Study study;
+  study.methods = {"paper", "frugal"};
+  study.reference = "paper";
+  study.resamples = 1000;
+  std::vector<CellResult> results = {HandMade("paper", 1, 3.5, 3.3), HandMade("paper", 2, 3.5, 3.3),
+                                     HandMade("frugal", 1, 1, 1), HandMade("frugal", 2, 3.2, 3.1)};
+  results[2].held_out = {"another book"};
+  const auto rows = Summary(study, results);
+  EXPECT_TRUE(testing::Close(rows[2].difference, 100 * std::expm1(-0.2), 1e-9));
+  EXPECT_EQ(rows[2].reached, 1u);
+  results[3].held_out = {"a book", "another book"};
+  EXPECT_FALSE(Summary(study, results)[2].compared);
+  EXPECT_EQ(Summary(study, results)[2].reached, 0u);
+}
+
+TEST(StudyReport, ALossThatIsNotFiniteIsNotReached) {
+  Study study;
+  study.methods = {"paper", "frugal"};
+  study.reference = "paper";
+  const std::vector<CellResult> results = {HandMade("paper", 1, 3.5, INFINITY),
+                                           HandMade("frugal", 1, 3, INFINITY)};
+  const auto rows = Summary(study, results);
+  EXPECT_EQ(rows[2].reached, 0u);
+  EXPECT_TRUE(std::isnan(rows[0].difference));
+  EXPECT_NE(SummaryCsv(rows).find(",,,,,0,\n"), std::string::npos) << SummaryCsv(rows);
+}
+
 TEST(StudyReport, TheCurveHasALineForEveryMark) {
-  EXPECT_EQ(CurveCsv({HandMade("paper", 1, 0, 0)}),
+  Study study;
+  study.reference = "paper";
+  EXPECT_EQ(CurveCsv(study, {HandMade("paper", 1, 0, 0)}),
             "length,seed,method,scores,evaluations,fitness_perplexity,held_out_perplexity\n"
             "1024,1,yarn,0,0,40,54.598150033144236\n"
             "1024,1,paper,20,10,33,1\n1024,1,paper,40,20,30,1\n");
