@@ -54,7 +54,7 @@ class Texts {
 // One pair back to its plain rotation, or to that of PI, all others as they are.
 void PrintPairs(const Texts& texts, const RopeFactors& factors, double ratio) {
   const std::string whole = texts.PerplexityOf(factors);
-  std::cout << "pair,lambda,at_1,at_s\nnone,," << whole << "," << whole << std::endl;
+  std::cout << "pair,lambda,at_1,at_s\nunchanged,," << whole << "," << whole << std::endl;
   for (size_t i = 0; i < factors.lambda.size(); ++i) {
     const auto with = [&](float lambda) {
       if (lambda == factors.lambda[i]) return whole;
@@ -134,7 +134,7 @@ void AddSensitivity(CLI::App& app, Action* action) {
   command
       ->add_option("--table", arguments->table,
                    "pairs: one lambda back to 1, or to s; start-tokens: other values of n-hat, for "
-                   "PI, NTK, YaRN and the factors")
+                   "PI, NTK and YaRN with their own m and for the factors with theirs")
       ->check(CLI::IsMember({"pairs", "start-tokens"}));
   command->add_option("--start-tokens", arguments->start_tokens, "Values of n-hat, as 0,16,64")
       ->delimiter(',')

@@ -27,7 +27,8 @@ void PrintBest(const StagePlan& plan, const StageState& stage) {
 
 void PrintStage(const StageOptions& options, const RunState& state, size_t index) {
   std::cout << "stage " << options.name << " (" << options.kind << ", " << options.length
-            << " tokens): ";
+            << " tokens, " << options.window << " window, " << options.objective
+            << " tokens scored): ";
   if (index >= state.stages.size()) {
     std::cout << "not begun\n";
     return;
@@ -47,7 +48,9 @@ void PrintStage(const StageOptions& options, const RunState& state, size_t index
 
 int Run(const fs::path& folder) {
   if (!fs::exists(folder / kJobFile)) {
-    throw InputError(folder.string() + ": holds no run (no " + std::string(kJobFile) + ")");
+    throw InputError(
+        folder.string() + ": holds no run (no " + std::string(kJobFile) + ")" +
+        (fs::exists(folder / "cells") ? "; the runs of a study lie in its cells/" : ""));
   }
   const Job job = ReadJob(folder / kJobFile, {});
   const bool finished = fs::exists(folder / kFactorsFile);

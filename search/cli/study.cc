@@ -90,8 +90,8 @@ int Run(const Arguments& arguments) {
     return kExitStopped;
   }
   console.Finish();
-  std::cout << SummaryText(study, Summary(study, *results)) << "curves: " << study.folder << "/"
-            << kCurveFile << "\n";
+  std::cout << SummaryText(study, Summary(study, *results)) << "in " << study.folder << ": "
+            << kSummaryFile << ", " << kCurveFile << ", and a run of each search in cells/\n";
   return kExitDone;
 }
 

@@ -256,6 +256,9 @@ void ApplySetting(YamlNode* job, const std::string& setting) {
 }
 
 Job ResolveJob(const YamlNode& tree, const std::string& default_name) {
+  if (const YamlNode* methods = tree.Find("methods")) {
+    throw InputError(methods->where + ": methods: this is a study file, for \"longrope study\"");
+  }
   Job job;
   MapReader reader(tree, "");
   Describe(reader, job);

@@ -19,6 +19,15 @@ ConfigOverrides OverridesFor(const Job& job, const StageOptions& stage) {
   return stage.key_model.empty() ? OverridesOf(job.model) : ConfigOverrides{};
 }
 
+ModelFolder OpenReference(const Job& job, const StageOptions& stage) {
+  try {
+    return ModelFolder(PathOf(job, stage), OverridesFor(job, stage));
+  } catch (const InputError& error) {
+    if (stage.key_model.empty()) throw;
+    throw InputError("stages." + stage.name + ".key_model: " + error.what());
+  }
+}
+
 std::string TextOf(const ModelFolder& folder, const StageOptions& stage) {
   return "model " + folder.Digest() + ", " +
          (folder.config().own_factors ? "factors of its config" : stage.key_method) +
@@ -34,7 +43,7 @@ KeyTokenReference::KeyTokenReference(const Engine& engine, const Job& job,
     : engine_(engine),
       job_(job),
       stage_(stage),
-      folder_(PathOf(job, stage), OverridesFor(job, stage)),
+      folder_(OpenReference(job, stage)),
       window_(window),
       text_(TextOf(folder_, stage)) {
   const auto own = OpenTokenizer(PathOf(job, stage), folder_.config().shape.vocab);

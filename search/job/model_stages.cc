@@ -17,6 +17,8 @@ namespace longrope {
 
 namespace {
 
+constexpr std::ptrdiff_t kFewKeyTokens = 50;
+
 // Positions of marked tokens, blanks between, and back; nullopt if it is not such a text.
 std::string PositionsOf(const std::vector<uint8_t>& marks) {
   std::string text;
@@ -117,7 +119,7 @@ bool ModelStages::MarkKeyTokens(const StageOptions& stage, const Tokenizer& toke
   for (Document& document : *documents) {
     document.objective = "key tokens by " + reference.text() + ", short context " +
                          std::to_string(window) + ", engine " + std::string(engine_->name());
-    const std::string key = Sha256Hex(document.objective + "\n" + document.digest);
+    const std::string key = document.digest + " " + Sha256Hex(document.objective);
     const std::string* before = found.Find(key);
     auto marks = before != nullptr ? MarksAt(*before, document.tokens.size()) : std::nullopt;
     if (!marks) marks = reference.Mark(document.tokens, tokenizer.Prefix(), stop);
@@ -130,6 +132,10 @@ bool ModelStages::MarkKeyTokens(const StageOptions& stage, const Tokenizer& toke
       throw InputError("stages." + stage.name + ".objective: key: no token of " +
                        DocumentText(document) + " is a key token by " + reference.text() +
                        "; allowed: a lower key_gain or key_floor, another reference, other books");
+    }
+    if (count < kFewKeyTokens) {
+      observer_.OnWarning("stage " + stage.name +
+                          ": the perplexity of so few tokens is mostly chance");
     }
     document.scored = std::move(*marks);
   }

@@ -85,7 +85,7 @@ class RunListener final : public StageListener {
     actions_.save_history();
     std::ostringstream text;
     text << "stage " << state.name << ": generation " << generation << " done, "
-         << state.population.Ranked().size() << " evaluations, best perplexity "
+         << state.population.SettledCount() << " evaluations, best perplexity "
          << state.population.Fitness(state.Winner()->id).value_or(INFINITY);
     observer_.OnMessage(text.str());
   }

@@ -80,7 +80,8 @@ Json CorpusJson(const StageView& stage) {
 Json ScoresJson(const StageView& stage, const Candidate& winner) {
   Json scores = {{"fitness", PerplexityJson(stage.state.population.Fitness(winner.id))},
                  {"held_out", PerplexityJson(HeldOutOf(stage, winner))},
-                 {"evaluations", stage.state.population.Ranked().size()},
+                 {"evaluations", stage.state.population.SettledCount()},
+                 {"evaluation_scores", stage.state.population.SettledScores()},
                  {"baselines", Json::array()}};
   for (const TableRow& row : ResultTable({stage})) {
     if (row.method == "searched") continue;
@@ -97,7 +98,7 @@ std::string RacingText(const Population& population) {
     return std::ranges::count(population.candidates(), reason, &Candidate::stopped);
   };
   const auto certain = stopped(StopReason::kCertain), likely = stopped(StopReason::kLikely);
-  if (certain + likely == 0) return "";
+  if (population.fitness() == 1) return "";  // nothing to race over
   char line[160];
   std::snprintf(line, sizeof line,
                 "  racing stopped %lld (certain %lld, likely %lld): %lld scores saved\n",

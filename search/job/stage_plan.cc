@@ -55,9 +55,9 @@ int64_t StagePlan::ScheduledEvaluations() const {
   return options.evolution.Evaluations(space.start_count());
 }
 
-int64_t StagePlan::PlannedScores() const {
-  // A searched m is not known yet, but it will differ from the methods' own.
-  const auto baselines = StageBaselines(*this, attention_factor.value_or(-1)).size();
+int64_t StagePlan::PlannedScores(std::optional<double> winners_attention) const {
+  const double run = attention_factor.value_or(winners_attention.value_or(-1));
+  const auto baselines = StageBaselines(*this, run).size();
   return Evaluations() * options.documents +
          static_cast<int64_t>(baselines) * (options.documents + options.held_out) +
          options.held_out;

@@ -40,8 +40,10 @@ struct StagePlan {
   int64_t ScoreBudget() const { return Evaluations() * options.documents; }
   // Candidates of the schedule, whatever the budget is.
   int64_t ScheduledEvaluations() const;
-  // Scores of a whole stage: candidates, baselines and the winner's held-out documents.
-  int64_t PlannedScores() const;
+  // Scores of a whole stage: candidates, baselines and the winner's held-out documents. A searched
+  // m may be that of a method, which then has one row and not two: exact where the winner's is
+  // given.
+  int64_t PlannedScores(std::optional<double> winners_attention = std::nullopt) const;
 };
 
 // Throws InputError "stages.NAME.key: ..." for what does not fit the model.

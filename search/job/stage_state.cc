@@ -71,8 +71,12 @@ StageProgress ProgressOf(const StagePlan& plan, const StageState& state) {
       std::min(plan.ScheduledEvaluations(),
                progress.evaluations + (budget - spent) / plan.options.documents);
   progress.scores = state.ScoreCount();
+  std::optional<double> attention;
+  if (const Candidate* winner = state.Winner()) {
+    attention = plan.space.Decode(winner->genome).attention_factor;
+  }
   progress.planned_scores =
-      plan.PlannedScores() - budget + spent +
+      plan.PlannedScores(attention) - budget + spent +
       (progress.planned_evaluations - progress.evaluations) * int64_t{plan.options.documents};
   return progress;
 }

@@ -42,7 +42,8 @@ RunFolder FolderOf(FileSystem& files, const Job& job) {
   const auto lowered = LoweredBudgets(ReadJob(folder.File(kJobFile), {}), job);
   if (!lowered.empty()) {
     throw InputError(folder.File(kJobFile).string() + ": " + Joined(lowered) +
-                     ": a budget of a search that has begun may be raised, not lowered");
+                     ": a budget of a search that has begun may be raised, not lowered (was it "
+                     "raised with --set? say so again, or in the study file)");
   }
   return folder;
 }
@@ -58,6 +59,7 @@ std::optional<std::vector<CellResult>> StudyRunner::Run(std::stop_token stop) {
   MakeFolders(files_, study_.folder);
   const RunLock lock(study_.folder);
   SweepTemporaries(files_, study_.folder);
+  ReplaceFile(files_, std::filesystem::path(study_.folder) / kStudyFile, study_.text);
   cache_.emplace(files_, std::filesystem::path(study_.folder) / kScoresFile);
   std::vector<CellResult> results;
   for (const StudyCell& cell : study_.cells) {

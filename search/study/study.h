@@ -18,6 +18,7 @@
 namespace longrope {
 
 // Files of a study's folder, beside cells/ with a run folder for each search.
+inline constexpr const char* kStudyFile = "study.yaml";
 inline constexpr const char* kCurveFile = "curve.csv";
 inline constexpr const char* kSummaryFile = "summary.csv";
 inline constexpr const char* kScoresFile = "scores.csv";

@@ -173,6 +173,9 @@ std::string StudyCell::Name() const {
 Study ReadStudy(const std::filesystem::path& path, const std::vector<std::string>& settings) {
   YamlNode tree = ReadYaml(path);
   for (const std::string& setting : settings) ApplySetting(&tree, setting);
+  if (const YamlNode* stages = tree.Find("stages")) {
+    throw InputError(stages->where + ": stages: this is a job file, for \"longrope search\"");
+  }
   StudyKeys keys;
   MapReader reader(tree, "");
   Describe(reader, keys);
@@ -183,6 +186,7 @@ Study ReadStudy(const std::filesystem::path& path, const std::vector<std::string
   if (const YamlNode* common = tree.Find("stage")) RequireMap(*common, "stage");
 
   Study study;
+  study.text = WriteYaml(tree);
   study.name = keys.name.empty() ? PlainName(path.stem().string()) : keys.name;
   study.folder = OutputFolder(tree, study.name);
   study.marks = keys.marks;

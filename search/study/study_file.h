@@ -29,6 +29,7 @@ struct Study {
   double confidence = 0.95;          // of intervals
   int64_t resamples = 10000;         // of the bootstrap
   std::vector<StudyCell> cells;      // by length, then seed, then method
+  std::string text;                  // the file, settings applied
 };
 
 // Throws InputError "file:line: key: what is wrong; allowed: ..."; what is wrong with a method's

@@ -310,6 +310,10 @@ TEST(JobFile, ItsErrorsNameTheFile) {
   EXPECT_REFUSED(ReadJob(folder / "bad.yaml", {}), (folder / "bad.yaml").string() + ":1: ");
 }
 
+TEST(JobFile, AStudyIsSentToItsCommand) {
+  EXPECT_REFUSED(Resolve(kHead + "seeds: [1]\nmethods:\n  - {name: a}\n"), "longrope study");
+}
+
 TEST(JobFile, KeysThatWouldDoNothingAreRefused) {
   EXPECT_REFUSED(Stage("race_confidence: 0.9, documents: 2"), "race_confidence: a test needs");
   EXPECT_EQ(Stage("race_confidence: 0.9, documents: 3").race_confidence, 0.9);

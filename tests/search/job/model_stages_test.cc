@@ -193,6 +193,13 @@ TEST_F(ModelStagesTest, KeyTokensThatWereFoundAreNotLookedForAgain) {
   EXPECT_EQ(stages.For(Stage(), stopped.get_token()), nullptr) << "another rule, other tokens";
 }
 
+TEST_F(ModelStagesTest, AReferenceThatIsNotThereIsNamedByItsKey) {
+  Stage().objective = "key";
+  Stage().key_model = "/nowhere/model";
+  ModelStages stages(job_, observer_, folder_ / "key_tokens.csv");
+  EXPECT_REFUSED(stages.For(Stage(), {}), "stages.extend.key_model: /nowhere/model");
+}
+
 TEST_F(ModelStagesTest, ADocumentWithoutKeyTokensIsRefused) {
   Stage().objective = "key";
   Stage().key_rule.gain = 50;

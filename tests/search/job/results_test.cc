@@ -135,7 +135,8 @@ TEST(OperatorText, CountsWhatEachOperatorMadeAndWhatSurvived) {
             "  ntk               made     1, survived     1\n"
             "  yarn              made     1, survived     1\n"
             "  mutation          made     2, survived     1\n"
-            "  segment           made     1, survived     1\n");
+            "  segment           made     1, survived     1\n")
+      << "one document: nothing to race over";
 }
 
 TEST(OperatorText, CountsWhatRacingStopped) {

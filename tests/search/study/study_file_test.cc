@@ -75,6 +75,7 @@ TEST(StudyFile, MarksAreSortedAndSettingsReachMethods) {
 
 TEST(StudyFile, WhatIsWrongIsNamedWithItsPlace) {
   EXPECT_REFUSED(Read(kHead), "methods: expected a list");
+  EXPECT_REFUSED(Read(kHead + "stages:\n  - {name: a}\n"), "this is a job file");
   EXPECT_REFUSED(Read("lengths: [1024]\n" + kMethods), "seeds");
   EXPECT_REFUSED(Read(kHead + "marke: [1]\n" + kMethods), "marks");
   EXPECT_REFUSED(Read(kHead + "reference: best\n" + kMethods),
@@ -98,7 +99,7 @@ TEST(StudyFile, TheShippedOnesAreRead) {
   const Study tiny = ReadStudy(testing::SourcePath("configs/study-tiny.yaml"), {});
   EXPECT_EQ(tiny.cells.size(), 31u);
   EXPECT_EQ(ReadStudy(testing::SourcePath("configs/study-parts.yaml"), {}).cells.size(), 40u);
-  EXPECT_EQ(ReadStudy(testing::SourcePath("configs/study-racing.yaml"), {}).cells.size(), 18u);
+  EXPECT_EQ(ReadStudy(testing::SourcePath("configs/study-racing.yaml"), {}).cells.size(), 12u);
 }
 
 }  // namespace

@@ -249,7 +249,7 @@ TEST(StudyReport, SummariesAreGeometricMeansAndDifferencesToTheReference) {
   EXPECT_EQ(rows[2].reached, 2u);
   EXPECT_EQ(rows[2].reached_scores, 40);
   const std::string text = SummaryText(study, rows);
-  EXPECT_NE(text.find("2 seeds, at most 40 scores"), std::string::npos) << text;
+  EXPECT_NE(text.find("2 of 2 seeds, by 40 scores"), std::string::npos) << text;
 }
 
 TEST(StudyReport, OnlyEqualHeldOutDocumentsAreCompared) {
@@ -266,6 +266,23 @@ TEST(StudyReport, OnlyEqualHeldOutDocumentsAreCompared) {
   results[3].held_out = {"a book", "another book"};
   EXPECT_FALSE(Summary(study, results)[2].compared);
   EXPECT_EQ(Summary(study, results)[2].reached, 0u);
+}
+
+TEST(StudyReport, AMethodReachesAnotherWhereItStaysThere) {
+  Study study;
+  study.methods = {"paper", "frugal"};
+  study.reference = "paper";
+  study.resamples = 100;
+  // Early below, late above: lost again.
+  EXPECT_EQ(
+      Summary(study, {HandMade("paper", 1, 3.5, 3.3), HandMade("frugal", 1, 3.2, 3.4)})[2].reached,
+      0u);
+  EXPECT_EQ(Summary(study, {HandMade("paper", 1, 3.5, 3.3), HandMade("frugal", 1, 3.2, 3.2)})[2]
+                .reached_scores,
+            20);
+  // The closed form (4 nats) is there from the start.
+  EXPECT_EQ(Summary(study, {HandMade("paper", 1, 4, 4)})[0].reached, 1u);
+  EXPECT_EQ(Summary(study, {HandMade("paper", 1, 4, 3.9)})[0].reached, 0u);
 }
 
 TEST(StudyReport, ALossThatIsNotFiniteIsNotReached) {
@@ -285,7 +302,7 @@ TEST(StudyReport, TheCurveHasALineForEveryMark) {
   study.reference = "paper";
   EXPECT_EQ(CurveCsv(study, {HandMade("paper", 1, 0, 0)}),
             "length,seed,method,scores,evaluations,fitness_perplexity,held_out_perplexity\n"
-            "1024,1,yarn,0,0,40,54.598150033144236\n"
+            "1024,1,closed form (yarn),0,0,40,54.598150033144236\n"
             "1024,1,paper,20,10,33,1\n1024,1,paper,40,20,30,1\n");
 }
 
