@@ -97,7 +97,7 @@ TEST(StudyFile, WhatIsWrongIsNamedWithItsPlace) {
 
 TEST(StudyFile, TheShippedOnesAreRead) {
   const Study tiny = ReadStudy(testing::SourcePath("configs/study-tiny.yaml"), {});
-  EXPECT_EQ(tiny.cells.size(), 31u);
+  EXPECT_EQ(tiny.cells.size(), 36u);
   EXPECT_EQ(ReadStudy(testing::SourcePath("configs/study-parts.yaml"), {}).cells.size(), 40u);
   EXPECT_EQ(ReadStudy(testing::SourcePath("configs/study-racing.yaml"), {}).cells.size(), 12u);
 }
