@@ -21,7 +21,7 @@ using testing::TempFolder;
 std::string SmallStudy(const TempFolder& folder) {
   testing::SmallJob(folder.path());
   testing::WriteFile(folder / "small.study.yaml",
-                     "seeds: [1, 2]\nlengths: [320]\nmarks: [4]\nresamples: 100\nmodel: {path: " +
+                     "seeds: [1, 2]\nlengths: [320]\nmarks: [4]\nresamples: 200\nmodel: {path: " +
                          testing::Tiny() + "}\ndata: {path: " + (folder / "texts").string() +
                          "}\noutput: {folder: " + (folder / "out").string() +
                          "}\nstage: {documents: 2, held_out: 1, start_tokens: [0, 16]}\nmethods:\n"
