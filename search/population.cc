@@ -83,6 +83,12 @@ void Population::Stop(int64_t id, StopReason reason) {
   candidates_.at(static_cast<size_t>(id)).stopped = reason;
 }
 
+int Population::Met(int64_t id) const {
+  const Scores& scores = candidates_.at(static_cast<size_t>(id)).scores;
+  return static_cast<int>(std::count_if(scores.begin(), scores.begin() + fitness_,
+                                        [](const auto& score) { return score.has_value(); }));
+}
+
 bool Population::Settled(int64_t id) const {
   const Candidate& candidate = candidates_.at(static_cast<size_t>(id));
   return candidate.stopped != StopReason::kNone || Fitness(id).has_value();
@@ -113,9 +119,7 @@ std::vector<int64_t> Population::Ranked(int end) const {
 int64_t Population::SettledScores() const {
   int64_t count = 0;
   for (const Candidate& candidate : candidates_) {
-    if (!Settled(candidate.id)) continue;
-    count += std::count_if(candidate.scores.begin(), candidate.scores.begin() + fitness_,
-                           [](const auto& score) { return score.has_value(); });
+    if (Settled(candidate.id)) count += Met(candidate.id);
   }
   return count;
 }

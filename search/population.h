@@ -82,6 +82,8 @@ class Population {
   // them is missing.
   std::optional<double> Fitness(int64_t id) const;
   std::optional<double> HeldOut(int64_t id) const;
+  // Fitness documents that it has scores of.
+  int Met(int64_t id) const;
   // Nothing more is to be scored of it: it has a fitness or was stopped.
   bool Settled(int64_t id) const;
   // Ids of the evaluated candidates of generations below `end`, best first: by fitness, then by id.

@@ -39,16 +39,9 @@ void PrintStage(const Job& job, const StagePlan& plan, const ModelConfig& config
             << DurationText(one * static_cast<double>(plan.PlannedScores())) << " in all\n";
 }
 
-// Texts are checked where they and the tokenizer are at hand.
 void PrintTexts(const Job& job, const ModelConfig& config) {
-  namespace fs = std::filesystem;
-  for (const fs::path& needed :
-       {fs::path(job.data.path), fs::path(job.model.path) / "tokenizer.model"}) {
-    if (fs::exists(needed)) continue;
-    std::cout << "texts: not checked, " << needed.string() << " is missing\n";
-    return;
-  }
-  const auto tokenizer = OpenTokenizer(job.model.path, config.shape.vocab);
+  const auto tokenizer = TokenizerForTexts(job, config);
+  if (!tokenizer) return;
   for (const StageOptions& stage : job.stages) {
     const auto documents = DrawStageDocuments(job, stage, *tokenizer);
     std::cout << "texts of stage " << stage.name << ":\n";
@@ -60,6 +53,17 @@ void PrintTexts(const Job& job, const ModelConfig& config) {
 }
 
 }  // namespace
+
+std::unique_ptr<Tokenizer> TokenizerForTexts(const Job& job, const ModelConfig& config) {
+  namespace fs = std::filesystem;
+  for (const fs::path& needed :
+       {fs::path(job.data.path), fs::path(job.model.path) / "tokenizer.model"}) {
+    if (fs::exists(needed)) continue;
+    std::cout << "texts: not checked, " << needed.string() << " is missing\n";
+    return nullptr;
+  }
+  return OpenTokenizer(job.model.path, config.shape.vocab);
+}
 
 int DryRun(const Job& job) {
   const auto engine = MakeEngine({job.backend.name, job.backend.threads});

@@ -1,9 +1,17 @@
 // What a job will cost.
 #pragma once
 
+#include <memory>
+
+#include "eval/model/model_config.h"
+#include "eval/text/tokenizer.h"
 #include "search/job/job_options.h"
 
 namespace longrope {
+
+// The tokenizer of a job whose texts a dry run can check; nullptr, and a line that says so, where
+// they or the tokenizer are not at hand.
+std::unique_ptr<Tokenizer> TokenizerForTexts(const Job& job, const ModelConfig& config);
 
 // Prints the resolved job, evaluations and scores of every stage, and time and memory from a short
 // calibration on this machine (from the shape alone: config.json is enough). Writes no file.

@@ -106,11 +106,11 @@ void PrintHeader() {
   std::cout << line << std::endl;
 }
 
-[[noreturn]] void RefuseNonFinite(const std::string& model, const ModelFolder& folder,
+[[noreturn]] void RefuseNonFinite(const Arguments& arguments, const ModelFolder& folder,
                                   const Text& text) {
   const std::string weight = folder.FindNonFinite();
   throw InputError(weight.empty() ? text.path + ": the loss is not finite, though every weight is"
-                                  : model + ": " + weight + " is not finite");
+                                  : arguments.model.path + ": " + weight + " is not finite");
 }
 
 int Run(const Arguments& arguments) {
@@ -143,7 +143,7 @@ int Run(const Arguments& arguments) {
     for (const Text& text : texts) {
       const auto tokens = std::span(text.tokens).first(static_cast<size_t>(length));
       const Score score = *scorer.ScoreTokens(tokens, factors);
-      if (!std::isfinite(score.nats)) RefuseNonFinite(arguments.model.path, folder, text);
+      if (!std::isfinite(score.nats)) RefuseNonFinite(arguments, folder, text);
       total.nats += score.nats;
       total.tokens += score.tokens;
       if (arguments.json) {

@@ -9,6 +9,7 @@
 #include "eval/storage/file_system.h"
 #include "search/cli/command.h"
 #include "search/cli/console.h"
+#include "search/cli/dry_run.h"
 #include "search/cli/duration.h"
 #include "search/cli/job_arguments.h"
 #include "search/cli/signals.h"
@@ -28,17 +29,10 @@ struct Arguments {
   bool dry_run = false;
 };
 
-// Can every search draw its documents? Asked where books and tokenizer are at hand.
+// Can every search draw its documents?
 void CheckTexts(const Study& study, const ModelConfig& config) {
-  namespace fs = std::filesystem;
-  const Job& first = study.cells.front().job;
-  for (const fs::path& needed :
-       {fs::path(first.data.path), fs::path(first.model.path) / "tokenizer.model"}) {
-    if (fs::exists(needed)) continue;
-    std::cout << "texts: not checked, " << needed.string() << " is missing\n";
-    return;
-  }
-  const auto tokenizer = OpenTokenizer(first.model.path, config.shape.vocab);
+  const auto tokenizer = TokenizerForTexts(study.cells.front().job, config);
+  if (!tokenizer) return;
   std::set<std::string> checked;
   for (const StudyCell& cell : study.cells) {
     const StageOptions& stage = cell.job.stages.front();

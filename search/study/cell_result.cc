@@ -4,23 +4,13 @@
 #include <cmath>
 #include <limits>
 
+#include "search/study/score_cache.h"
+
 namespace longrope {
 namespace {
 
 Scores HeldOutOf(const Scores& scores, int fitness) {
   return Scores(scores.begin() + fitness, scores.end());
-}
-
-// What a fingerprint says of one document, whatever its number.
-std::string DocumentOf(const FingerprintParts& fingerprint, int number) {
-  const std::string own = "document " + std::to_string(number);
-  std::string text;
-  for (const auto& [name, value] : fingerprint) {
-    if (name == own || name.starts_with(own + " ")) {
-      text += name.substr(own.size()) + " " + value + "\n";
-    }
-  }
-  return text;
 }
 
 }  // namespace
@@ -43,16 +33,13 @@ std::vector<CellPoint> PointsOf(const StageState& state, const std::vector<int64
   // Candidates were scored in their order: a budget of that mark would have ended before this one.
   for (const Candidate& candidate : population.candidates()) {
     if (!population.Settled(candidate.id)) continue;
-    const auto spent =
-        std::count_if(candidate.scores.begin(), candidate.scores.begin() + population.fitness(),
-                      [](const auto& score) { return score.has_value(); });
     for (; mark < marks.size() &&
            now.scores + population.fitness() > marks[mark] * population.fitness();
          ++mark) {
       keep();
     }
     ++now.evaluations;
-    now.scores += spent;
+    now.scores += population.Met(candidate.id);
     const double fitness = population.Fitness(candidate.id).value_or(INFINITY);
     if (fitness < now.fitness || now.evaluations == 1) {
       now.candidate = candidate.id;

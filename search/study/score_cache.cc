@@ -65,19 +65,23 @@ void ScoreCache::Add(const std::string& key, const Score& score) {
   lines_.Add(key, NumberText(score.nats) + "," + std::to_string(score.tokens));
 }
 
-std::string ScoreKey(const FingerprintParts& fingerprint, const Task& task) {
-  const std::string own = "document " + std::to_string(task.document);
-  std::string text, document = own, more;  // of the document, as which of its tokens are scored
+std::string DocumentOf(const FingerprintParts& fingerprint, int number) {
+  const std::string own = "document " + std::to_string(number);
+  std::string text;
   for (const auto& [name, value] : fingerprint) {
-    if (name == own) {
-      document = value;
-    } else if (name.starts_with(own + " ")) {
-      more += name.substr(own.size()) + "\n" + value + "\n";
-    } else if (!name.starts_with("document ")) {
-      text += name + "\n" + value + "\n";
+    if (name == own || name.starts_with(own + " ")) {
+      text += "document" + name.substr(own.size()) + "\n" + value + "\n";
     }
   }
-  text += "document\n" + document + "\n" + more;
+  return text.empty() ? own : text;
+}
+
+std::string ScoreKey(const FingerprintParts& fingerprint, const Task& task) {
+  std::string text;
+  for (const auto& [name, value] : fingerprint) {
+    if (!name.starts_with("document ")) text += name + "\n" + value + "\n";
+  }
+  text += DocumentOf(fingerprint, task.document);
   for (float lambda : task.factors.lambda) text += FloatText(lambda) + " ";
   text += "\n" + std::to_string(task.factors.start_tokens) + "\n" +
           NumberText(task.factors.attention_factor) + "\n";

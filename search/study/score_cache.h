@@ -28,6 +28,10 @@ class ScoreCache {
   LineCache lines_;
 };
 
+// What a fingerprint says of one document, whatever its number: title, ids, which tokens count.
+// Its number where it says nothing.
+std::string DocumentOf(const FingerprintParts& fingerprint, int number);
+
 // SHA-256 over all that the score of a task depends on: of the evaluator's fingerprint every part
 // but those of other documents, and the factors. Equal documents of different searches share it.
 std::string ScoreKey(const FingerprintParts& fingerprint, const Task& task);

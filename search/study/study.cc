@@ -95,22 +95,20 @@ std::optional<CellResult> StudyRunner::RunCell(const StudyCell& cell, std::stop_
 
   const auto loaded = LoadNewestCheckpoint(
       folder.path(), cell.job, [&](const std::string& text) { observer.OnWarning(text); });
-  const StageOptions& stage = cell.job.stages.front();
-  CellResult result =
-      ResultOf(PlanStage(stage, loaded->state.shape), loaded->state.stages.front(), study_.marks);
+  const StageState& state = loaded->state.stages.front();
+  const StagePlan plan = PlanStage(cell.job.stages.front(), loaded->state.shape);
+  CellResult result = ResultOf(plan, state, study_.marks);
   result.method = cell.method;
   result.length = cell.length;
   result.seed = cell.job.seed;
   const std::string where = folder.File(kCheckpointFile).string();
-  if (!ScorePoints(stage, loaded->state, where, cached, &result.points, stop)) return std::nullopt;
+  if (!ScorePoints(plan, state, where, cached, &result.points, stop)) return std::nullopt;
   return result;
 }
 
-bool StudyRunner::ScorePoints(const StageOptions& stage, const RunState& run,
+bool StudyRunner::ScorePoints(const StagePlan& plan, const StageState& state,
                               const std::string& where, CachedStages& cached,
                               std::vector<CellPoint>* points, std::stop_token stop) {
-  const StagePlan plan = PlanStage(stage, run.shape);
-  const StageState& state = run.stages.front();
   const int fitness = state.population.fitness();
   const auto keep = [&](const Task& task, const Score& score) {
     for (CellPoint& point : *points) {
@@ -137,7 +135,8 @@ bool StudyRunner::ScorePoints(const StageOptions& stage, const RunState& run,
   }
   if (missing.empty()) return true;
   // A search that was finished before has asked for no evaluator.
-  Evaluator* evaluator = cached.current() != nullptr ? cached.current() : cached.For(stage, stop);
+  Evaluator* evaluator =
+      cached.current() != nullptr ? cached.current() : cached.For(plan.options, stop);
   if (evaluator == nullptr) return false;
   CheckFingerprint(state.fingerprint, evaluator->Fingerprint(), state.name, where);
   size_t scored = 0;

@@ -42,7 +42,7 @@ class StudyRunner {
   // nullopt if stopped.
   std::optional<CellResult> RunCell(const StudyCell& cell, std::stop_token stop);
   // Held-out scores of every point: from the cache, else from `cached`. False if stopped.
-  bool ScorePoints(const StageOptions& stage, const RunState& run, const std::string& where,
+  bool ScorePoints(const StagePlan& plan, const StageState& state, const std::string& where,
                    CachedStages& cached, std::vector<CellPoint>* points, std::stop_token stop);
   void SaveResults(const std::vector<CellResult>& results) const;
 

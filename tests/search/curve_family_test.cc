@@ -6,6 +6,7 @@
 
 #include "eval/rope_methods.h"
 #include "search/rng.h"
+#include "tests/search/small_space.h"
 #include "tests/support/compare.h"
 
 namespace longrope {
@@ -17,13 +18,7 @@ constexpr RopeShape kShape{64, 10000, 256};
 constexpr double kRatio = 8;
 
 SearchSpace Space(bool search_attention) {
-  SpaceOptions options;
-  options.pairs = 32;
-  options.bound = 10;
-  options.start_tokens = {0, 4, 16};
-  options.search_attention = search_attention;
-  options.attention_bound = 1.46;
-  return SearchSpace(options);
+  return testing::SmallSpace(search_attention, {0, 4, 16});
 }
 
 TEST(CurveFamily, YarnIsAMember) {

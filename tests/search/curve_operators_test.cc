@@ -11,6 +11,7 @@
 #include "search/operators/segment_scaling.h"
 #include "search/operators/shift.h"
 #include "search/seeds.h"
+#include "tests/search/small_space.h"
 
 namespace longrope {
 namespace {
@@ -18,13 +19,7 @@ namespace {
 constexpr int kChildren = 100000;
 
 SearchSpace Space() {
-  SpaceOptions options;
-  options.pairs = 32;
-  options.bound = 10;
-  options.start_tokens = {0, 1, 2, 4, 8, 12, 16, 20, 24, 28, 32, 64, 128, 256};
-  options.search_attention = true;
-  options.attention_bound = 1.46;
-  return SearchSpace(options);
+  return testing::SmallSpace(true, {0, 1, 2, 4, 8, 12, 16, 20, 24, 28, 32, 64, 128, 256});
 }
 
 using Operator =

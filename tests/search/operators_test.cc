@@ -4,6 +4,7 @@
 #include "search/crossover.h"
 #include "search/mutation.h"
 #include "search/seeds.h"
+#include "tests/search/small_space.h"
 
 namespace longrope {
 namespace {
@@ -11,13 +12,8 @@ namespace {
 constexpr int kChildren = 100000;
 
 SearchSpace Space(bool search_attention) {
-  SpaceOptions options;
-  options.pairs = 32;
-  options.bound = 10;
-  options.start_tokens = {0, 1, 2, 4, 8, 12, 16, 20, 24, 28, 32, 64, 128, 256};
-  options.search_attention = search_attention;
-  options.attention_bound = 1.46;
-  return SearchSpace(options);
+  return testing::SmallSpace(search_attention,
+                             {0, 1, 2, 4, 8, 12, 16, 20, 24, 28, 32, 64, 128, 256});
 }
 
 std::vector<Seed> Seeds(const SearchSpace& space) {

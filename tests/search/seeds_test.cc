@@ -5,18 +5,13 @@
 #include <cmath>
 
 #include "eval/errors.h"
+#include "tests/search/small_space.h"
 
 namespace longrope {
 namespace {
 
 SearchSpace Space(bool search_attention) {
-  SpaceOptions options;
-  options.pairs = 32;
-  options.bound = 10;
-  options.start_tokens = {0, 4, 16};
-  options.search_attention = search_attention;
-  options.attention_bound = 1.4;
-  return SearchSpace(options);
+  return testing::SmallSpace(search_attention, {0, 4, 16}, 1.4);
 }
 
 TEST(MethodSeeds, AreTheClosedFormsWithinHalfAGridStep) {
