@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "eval/rope_builder.h"
+#include "eval/work.h"
 
 namespace longrope {
 namespace {
@@ -62,14 +63,6 @@ double SecondsOf(const Work& work) {
   const auto begin = std::chrono::steady_clock::now();
   work();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-// Keys that rows [0, tokens) attend to, on average.
-double MeanKeys(const ModelShape& shape, int64_t tokens) {
-  const auto all = static_cast<double>(tokens);
-  if (shape.sliding_window <= 0 || shape.sliding_window >= tokens) return all / 2;
-  const auto window = static_cast<double>(shape.sliding_window);
-  return window - window * window / (2 * all);
 }
 
 }  // namespace

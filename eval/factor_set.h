@@ -12,6 +12,8 @@ namespace longrope {
 struct FactorBucket {
   int64_t length = 0;
   RopeFactors factors;
+
+  bool operator==(const FactorBucket&) const = default;
 };
 
 // Buckets by increasing length, at least one; the last one holds for every longer text too.

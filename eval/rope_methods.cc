@@ -116,6 +116,22 @@ RopeFactors MethodFactors(RopeMethod method, const RopeShape& shape, double rati
           attention_factor.value_or(OwnAttentionFactor(method, ratio))};
 }
 
+RopeFactors MethodFactorsAfter(RopeMethod method, const RopeShape& shape,
+                               const FactorBucket& before, int64_t length,
+                               const YarnOptions& yarn) {
+  if (method == RopeMethod::kNone || length <= before.length) return before.factors;
+  RopeShape extended = shape;
+  extended.original_length = before.length;
+  const double ratio = static_cast<double>(length) / static_cast<double>(before.length);
+  const auto lambda = MethodLambda(method, extended, ratio, length, yarn);
+  RopeFactors factors;
+  for (size_t i = 0; i < lambda.size(); ++i) {
+    factors.lambda.push_back(static_cast<float>(double{before.factors.lambda[i]} * lambda[i]));
+  }
+  factors.attention_factor = before.factors.attention_factor * OwnAttentionFactor(method, ratio);
+  return factors;
+}
+
 double AttentionFactor(AttentionPolicy policy, double ratio, int64_t original_length) {
   if (ratio <= 1 || policy == AttentionPolicy::kNone) return 1;
   if (policy == AttentionPolicy::kYarn) return 0.1 * std::log(ratio) + 1;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "eval/factor_set.h"
 #include "eval/rope_factors.h"
 
 namespace longrope {
@@ -45,6 +46,13 @@ double OwnAttentionFactor(RopeMethod method, double ratio);
 RopeFactors MethodFactors(RopeMethod method, const RopeShape& shape, double ratio, int64_t length,
                           const YarnOptions& yarn = {},
                           std::optional<double> attention_factor = std::nullopt);
+
+// A closed form that carries a model with factors of its own further, from the `before.length`
+// tokens that they reach to `length`: the two multiplied, lambda and m alike, n-hat 0. `none`
+// leaves it as it is, n-hat too; so does every method up to `before.length`.
+RopeFactors MethodFactorsAfter(RopeMethod method, const RopeShape& shape,
+                               const FactorBucket& before, int64_t length,
+                               const YarnOptions& yarn = {});
 
 // longrope: sqrt(1 + ln s / ln L), 1 if s <= 1; yarn: 0.1 ln s + 1, 1 if s <= 1; none: 1.
 enum class AttentionPolicy { kLongrope, kYarn, kNone };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 namespace longrope {
 
@@ -16,8 +17,8 @@ std::vector<double> CurveLambda(const RampCurve& curve, int pairs) {
   return lambda;
 }
 
-CurveFamily::CurveFamily(const SearchSpace& space, const RampCurve& centre, const CurveSteps& steps)
-    : space_(space), centre_(centre), steps_(steps) {}
+CurveFamily::CurveFamily(SearchSpace space, const RampCurve& centre, const CurveSteps& steps)
+    : space_(std::move(space)), centre_(centre), steps_(steps) {}
 
 int CurveFamily::dimension() const { return space_.max_attention_step() > 0 ? 5 : 4; }
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "eval/rope_factors.h"
-#include "search/genome.h"
+#include "search/family.h"
 #include "search/space.h"
 
 namespace longrope {
@@ -33,20 +33,18 @@ struct CurveSteps {
 };
 
 // The family on the grid of a space: points are numbers of steps from a centre.
-class CurveFamily {
+class CurveFamily final : public Family {
  public:
-  // m is a parameter where the space searches it. `space` outlives the family.
-  CurveFamily(const SearchSpace& space, const RampCurve& centre, const CurveSteps& steps);
+  // m is a parameter where the space searches it.
+  CurveFamily(SearchSpace space, const RampCurve& centre, const CurveSteps& steps);
 
   // 5 where m is searched, else 4.
-  int dimension() const;
+  int dimension() const override;
   RampCurve At(std::span<const double> point) const;
-  // The member of the space nearest to a point's curve, n-hat 0 (or the nearest that the space
-  // has).
-  Genome GenomeAt(std::span<const double> point) const;
+  Genome GenomeAt(std::span<const double> point) const override;
 
  private:
-  const SearchSpace& space_;
+  SearchSpace space_;
   RampCurve centre_;
   CurveSteps steps_;
 };

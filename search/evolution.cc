@@ -58,12 +58,12 @@ const Genome& GenomeOf(int64_t id, const Population& population) {
 }  // namespace
 
 Evolution::Evolution(const SearchSpace& space, const EvolutionOptions& options,
-                     std::vector<Seed> seeds, const RampCurve& centre, uint64_t seed,
+                     std::vector<Seed> seeds, std::shared_ptr<const Family> family, uint64_t seed,
                      std::string stage)
     : space_(space),
       options_(options),
       seeds_(std::move(seeds)),
-      warm_start_(space, options.warm_start, centre, seed, stage),
+      warm_start_(space, options.warm_start, std::move(family), seed, stage),
       seed_(seed),
       stage_(std::move(stage)) {
   if (seeds_.empty()) throw std::invalid_argument("a search needs at least one seed");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -65,10 +66,10 @@ struct Seed {
 // which scores arrived changes nothing, and a resumed search draws what the first one would have.
 class Evolution {
  public:
-  // `stage` names the random streams. Seeds are members of the space, at least one; `centre` is
-  // where a warm start begins. `space` outlives the evolution.
+  // `stage` names the random streams. Seeds are members of the space, at least one; a warm start
+  // looks in `family` (not asked where there is none). `space` outlives the evolution.
   Evolution(const SearchSpace& space, const EvolutionOptions& options, std::vector<Seed> seeds,
-            const RampCurve& centre, uint64_t seed, std::string stage);
+            std::shared_ptr<const Family> family, uint64_t seed, std::string stage);
 
   // Appends a generation of the warm start, or the first one after it (the seeds, then mutants of
   // them and of the best of the warm start in turn), or the children of a later one (mutants, then

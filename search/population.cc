@@ -36,6 +36,12 @@ std::string_view NameOf(Origin origin) {
       return "blend";
     case Origin::kPrefix:
       return "prefix";
+    case Origin::kPlain:
+      return "none";
+    case Origin::kExtended:
+      return "extended";
+    case Origin::kSeedBlend:
+      return "seed-blend";
   }
   return "";
 }

@@ -29,8 +29,11 @@ enum class Origin {
   kScalars = 11,
   kBlend = 12,
   kPrefix = 13,
+  kPlain = 14,      // seeds of a readjustment: no change,
+  kExtended = 15,   // the extended factors,
+  kSeedBlend = 16,  // blends of the two
 };
-inline constexpr int kOrigins = 14;
+inline constexpr int kOrigins = 17;
 std::string_view NameOf(Origin origin);
 
 // Why racing stopped a candidate before its last fitness document. The numbers stand in

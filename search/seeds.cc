@@ -35,13 +35,15 @@ const std::vector<std::string>& SeedNames() {
 }
 
 std::vector<Seed> MethodSeeds(const std::vector<std::string>& names, const SearchSpace& space,
-                              const RopeShape& shape, double ratio, const YarnOptions& yarn) {
+                              const RopeShape& shape, double ratio, const YarnOptions& yarn,
+                              double attention_before) {
   std::vector<Seed> seeds;
   for (const std::string& name : names) {
     const auto [method, origin] = SeedNamed(name);
     // The length at hand only matters to dynamic-ntk, which is no seed.
     const auto lambda = MethodLambda(method, shape, ratio, shape.original_length, yarn);
-    seeds.push_back({origin, space.Snap(lambda, 0, OwnAttentionFactor(method, ratio))});
+    seeds.push_back(
+        {origin, space.Snap(lambda, 0, attention_before * OwnAttentionFactor(method, ratio))});
   }
   return seeds;
 }

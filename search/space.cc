@@ -66,7 +66,10 @@ Genome SearchSpace::Largest() const {
 
 RopeFactors SearchSpace::Decode(const Genome& genome) const {
   RopeFactors factors;
-  for (int32_t step : genome.steps) factors.lambda.push_back(static_cast<float>(ValueOf(step)));
+  for (size_t i = 0; i < genome.steps.size(); ++i) {
+    const double before = options_.previous.empty() ? 1.0 : double{options_.previous[i]};
+    factors.lambda.push_back(static_cast<float>(before * ValueOf(genome.steps[i])));
+  }
   factors.start_tokens = options_.start_tokens[static_cast<size_t>(genome.start_index)];
   factors.attention_factor =
       options_.search_attention ? ValueOf(genome.attention_step) : options_.attention_factor;

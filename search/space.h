@@ -19,6 +19,8 @@ struct SpaceOptions {
   bool search_attention = false;      // is m a gene?
   double attention_factor = 1;        // m of every candidate, unless it is a gene
   double attention_bound = 1;         // largest m, if it is a gene; the smallest is 1
+  // Of a second interpolation: genes are what these, elementwise, are multiplied by. Empty: ones.
+  std::vector<float> previous = {};
 };
 
 // lambda_i in {1, 1.01, ..., bound}, non-decreasing in i; n-hat from a list; m fixed or on the same
@@ -41,7 +43,7 @@ class SearchSpace {
   Genome Snap(std::span<const double> lambda, int64_t start_tokens, double attention_factor) const;
   // The candidate with every gene at its largest.
   Genome Largest() const;
-  // Factors of a candidate of this space.
+  // Factors of a candidate of this space, those before a second interpolation multiplied in.
   RopeFactors Decode(const Genome& genome) const;
 
  private:

@@ -76,10 +76,10 @@ class Restarts {
 }  // namespace
 
 WarmStart::WarmStart(const SearchSpace& space, const WarmStartOptions& options,
-                     const RampCurve& centre, uint64_t seed, std::string stage)
+                     std::shared_ptr<const Family> family, uint64_t seed, std::string stage)
     : space_(space),
       options_(options),
-      family_(space, centre, options.steps),
+      family_(std::move(family)),
       seed_(seed),
       stage_(std::move(stage)) {}
 
@@ -90,12 +90,12 @@ std::vector<Genome> WarmStart::Draw(int generation, const Population& population
 
 std::vector<Genome> WarmStart::DrawFamily(int generation, const Population& population) const {
   const FitnessOf known = FitnessByGenome(population);
-  Restarts search(family_.dimension(), options_);
+  Restarts search(family_->dimension(), options_);
   for (int g = 0;; ++g) {
     Rng rng(seed_, stage_ + "/family", static_cast<uint32_t>(g), 0);
     const auto points = search.Ask(rng);
     std::vector<Genome> genomes;
-    for (const auto& point : points) genomes.push_back(family_.GenomeAt(point));
+    for (const auto& point : points) genomes.push_back(family_->GenomeAt(point));
     if (g == generation) return genomes;
     std::vector<double> fitness;
     for (const Genome& genome : genomes) {

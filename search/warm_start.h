@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -36,8 +37,8 @@ struct WarmStartOptions {
 class WarmStart {
  public:
   // `stage` names the random streams; `space` outlives the warm start.
-  WarmStart(const SearchSpace& space, const WarmStartOptions& options, const RampCurve& centre,
-            uint64_t seed, std::string stage);
+  WarmStart(const SearchSpace& space, const WarmStartOptions& options,
+            std::shared_ptr<const Family> family, uint64_t seed, std::string stage);
 
   // Genomes of a generation, in order; some may be in the population already: they cost nothing.
   // Every candidate of the generations before is in the population; one without scores (the budget
@@ -50,7 +51,7 @@ class WarmStart {
 
   const SearchSpace& space_;
   WarmStartOptions options_;
-  CurveFamily family_;
+  std::shared_ptr<const Family> family_;
   uint64_t seed_;
   std::string stage_;
 };

@@ -60,8 +60,8 @@ struct DrawOptions {
 };
 
 // The first `count` books of a random order that are long enough, or documents joined from them;
-// no book serves two documents. order(n) gives the random order of n books, a permutation of [0,
-// n). Books are tokenized in that order, and only as many as are needed. Throws InputError with the
+// no book serves two documents. order(n) gives the random order in which some or all of n books are
+// looked at, each once. Books are tokenized in that order, and only as many as are needed. Throws InputError with the
 // counts by length if there are too few.
 std::vector<Document> DrawDocuments(const Corpus& corpus, const Tokenizer& tokenizer,
                                     const DrawOptions& options,

@@ -1,5 +1,6 @@
 #include "search/cli/dry_run.h"
 
+#include <cstdio>
 #include <filesystem>
 #include <iostream>
 
@@ -7,42 +8,180 @@
 #include "eval/calibration.h"
 #include "eval/forward.h"
 #include "eval/scorer.h"
+#include "eval/work.h"
 #include "search/cli/command.h"
 #include "search/cli/console.h"
 #include "search/cli/duration.h"
 #include "search/job/job_file.h"
 #include "search/job/model_options.h"
 #include "search/job/stage_documents.h"
-#include "search/job/stage_plan.h"
+#include "search/job/stage_run.h"
+#include "search/number_text.h"
 
 namespace longrope {
 namespace {
 
-void PrintStage(const Job& job, const StagePlan& plan, const ModelConfig& config,
-                const Engine& engine, const Calibration& calibration) {
-  const StageOptions& options = plan.options;
-  ModelShape shape = config.shape;
-  if (shape.sliding_window < options.length) shape.sliding_window = 0;
-  const ForwardPlan forward = PlanForward(engine, NeedsOf(config, config.stored, options.length),
-                                          MemoryBytesOf(job.backend));
-  const double one = calibration.DocumentSeconds(shape, options.length);
-  if (!plan.warning.empty()) LogWarning(plan.warning);
-  std::cout << "stage " << options.name << ": " << plan.ratio << " times the original length, "
-            << "lambda up to " << plan.space.Decode(plan.space.Largest()).lambda.back() << "\n"
-            << "  evaluations: " << plan.Evaluations() << "\n"
-            << "  scores: " << plan.PlannedScores() << " (evaluations on " << options.documents
-            << " documents; baselines and the winner on " << options.held_out
-            << " held-out ones too)\n"
-            << "  memory: " << forward.account.Text() << ", "
-            << (forward.scope == KvScope::kAllLayers ? "chunk by chunk" : "layer by layer") << "\n"
-            << "  time: about " << DurationText(one) << " a score, "
-            << DurationText(one * static_cast<double>(plan.PlannedScores())) << " in all\n";
+// The searches of all stages.
+std::vector<StageOptions> AllSearches(const Job& job) {
+  std::vector<StageOptions> all;
+  for (const StageOptions& stage : job.stages) {
+    if (!stage.Searches()) continue;
+    for (StageOptions& search : SearchesOf(stage)) all.push_back(std::move(search));
+  }
+  return all;
 }
+
+// Documents of that length that an evaluation reads; windows that slide over one take as much as
+// the tokens that are new in each, and what stands before them.
+double EvaluationPasses(const StageOptions& stage, int64_t length) {
+  const EvaluateOptions& options = stage.evaluate;
+  const auto rows = static_cast<double>(options.rows.size());
+  double passes = 0;
+  for (const std::string& protocol : options.protocols) {
+    if (protocol == "perplexity") passes += rows * stage.documents;
+    if (protocol == "passkey") passes += rows * options.tries;
+    if (protocol == "start-tokens") {
+      passes += 2.0 * static_cast<double>(stage.start_tokens.size()) * stage.documents;
+    }
+    if (protocol == "sliding") {
+      const int64_t tokens = options.sliding_tokens.value_or(stage.lengths.back());
+      const int64_t stride = std::min(options.stride, length);
+      const int64_t windows = 1 + std::max<int64_t>(0, tokens - length + stride - 1) / stride;
+      passes += rows * stage.documents * static_cast<double>(windows);
+    }
+  }
+  return passes;
+}
+
+constexpr double kTera = 1e12, kGiga = 1e9;
+
+// Prints what a job's stages will take, here and on a GPU.
+class Costs {
+ public:
+  Costs(const Job& job, const DryRunOptions& options, const ModelConfig& config,
+        const Engine& engine)
+      : job_(job),
+        options_(options),
+        config_(config),
+        engine_(engine),
+        calibration_(Calibrate(engine, config.shape)) {}
+
+  void Print(const StageOptions& stage) {
+    if (stage.kind == "finetune") {
+      PrintFinetune(stage);
+    } else if (stage.kind == "evaluate") {
+      PrintEvaluate(stage);
+    } else {
+      for (const StageOptions& search : SearchesOf(stage)) PrintSearch(search);
+    }
+  }
+  void PrintTotal() const {
+    if (job_.stages.size() == 1) return;
+    std::cout << "all stages: about " << DurationText(seconds_)
+              << " here (fine-tunes not counted), " << WorkText(flops_) << "\n";
+  }
+
+ private:
+  // "1.2e+18 FLOP, 3.1 GPU-hours at 400 TFLOP/s"
+  std::string WorkText(double flops) const {
+    char text[120];
+    std::snprintf(text, sizeof text, "%.3g FLOP, %.3g GPU-hours at %g TFLOP/s", flops,
+                  flops / (options_.tflops * kTera) / 3600, options_.tflops);
+    return text;
+  }
+  ModelShape ShapeAt(int64_t length) const {
+    ModelShape shape = config_.shape;
+    if (shape.sliding_window < length) shape.sliding_window = 0;
+    return shape;
+  }
+
+  void PrintDevice(int64_t length) const {
+    const DeviceBytes bytes = LayerByLayerBytes(ShapeAt(length), config_.tied_head, length);
+    char text[240];
+    std::snprintf(
+        text, sizeof text,
+        "  on one GPU, layer by layer in 16 bits: weights %.2f GB, hidden states %.2f, keys "
+        "and values of a layer %.2f, cos and sin %.2f: %.2f GB; on eight GPUs as much on "
+        "each, eight documents at a time, an eighth of the hours\n",
+        bytes.weights / kGiga, bytes.hidden / kGiga, bytes.keys / kGiga, bytes.rope_table / kGiga,
+        bytes.Total() / kGiga);
+    std::cout << text;
+  }
+  void PrintMemory(int64_t length) const {
+    const ForwardPlan plan =
+        PlanForward(engine_, NeedsOf(config_, config_.stored, length), MemoryBytesOf(job_.backend));
+    std::cout << "  memory: " << plan.account.Text() << ", "
+              << (plan.scope == KvScope::kAllLayers ? "chunk by chunk" : "layer by layer") << "\n";
+  }
+  void PrintWork(double documents, int64_t length) {
+    const double one = calibration_.DocumentSeconds(ShapeAt(length), length);
+    const double flops = documents * DocumentFlops(ShapeAt(length), length);
+    seconds_ += documents * one;
+    flops_ += flops;
+    std::cout << "  time here: about " << DurationText(one) << " a score, "
+              << DurationText(documents * one)
+              << " in all\n  work: " << documents * static_cast<double>(length) << " tokens, "
+              << WorkText(flops) << "\n";
+  }
+
+  void PrintSearch(const StageOptions& options) {
+    const StagePlan plan = PlanStage(options, ForeseenModel(job_, options, StageModelOf(config_)));
+    if (!plan.warning.empty()) LogWarning(plan.warning);
+    std::cout << "stage " << options.name << " (" << options.kind << " on " << options.model << ", "
+              << options.length << " tokens): " << plan.ratio << " times the original length, "
+              << (plan.model.given && options.kind == "search"
+                      ? NumberText(plan.extra) + " times what its model reaches, genes"
+                      : std::string("lambda"))
+              << " up to " << NumberText(1 + kGridStep * plan.space.max_step()) << "\n"
+              << "  evaluations: " << plan.Evaluations() << "\n"
+              << "  scores: " << plan.PlannedScores() << " (evaluations on " << options.documents
+              << " documents; baselines and the winner on " << options.held_out
+              << " held-out ones too)\n";
+    PrintMemory(options.length);
+    PrintWork(static_cast<double>(plan.PlannedScores()), options.length);
+    PrintDevice(options.length);
+  }
+
+  void PrintFinetune(const StageOptions& stage) {
+    for (size_t leg = 0; leg < stage.finetune.steps.size(); ++leg) {
+      const int64_t steps = stage.finetune.steps[leg], length = stage.lengths[leg];
+      // Backward costs twice what forward does.
+      const double flops = 3 * static_cast<double>(steps) * DocumentFlops(ShapeAt(length), length);
+      flops_ += flops;
+      std::cout << "stage " << stage.name << " (finetune of " << stage.model << "), leg " << leg + 1
+                << ": " << steps << " steps with factors " << stage.finetune.factors[leg]
+                << " on sequences of " << length << " tokens\n  work for one sequence a step: "
+                << static_cast<double>(steps * length) << " tokens, " << WorkText(flops) << "\n";
+    }
+    std::cout << (stage.finetune.command.empty()
+                      ? "  no command: the run will stop here and say where to put the checkpoint\n"
+                      : "  command: " + stage.finetune.command + "\n");
+  }
+
+  void PrintEvaluate(const StageOptions& stage) {
+    std::cout << "stage " << stage.name << " (evaluate): " << stage.evaluate.rows.size()
+              << " rows, " << stage.documents << " documents\n";
+    for (int64_t length : stage.lengths) {
+      const double passes = EvaluationPasses(stage, length);
+      std::cout << "  at " << length << " tokens: " << passes << " passes\n";
+      PrintWork(passes, length);
+    }
+    PrintMemory(stage.lengths.back());
+    PrintDevice(stage.lengths.back());
+  }
+
+  const Job& job_;
+  const DryRunOptions& options_;
+  const ModelConfig& config_;
+  const Engine& engine_;
+  Calibration calibration_;
+  double seconds_ = 0, flops_ = 0;
+};
 
 void PrintTexts(const Job& job, const ModelConfig& config) {
   const auto tokenizer = TokenizerForTexts(job, config);
   if (!tokenizer) return;
-  for (const StageOptions& stage : job.stages) {
+  for (const StageOptions& stage : AllSearches(job)) {
     const auto documents = DrawStageDocuments(job, stage, *tokenizer);
     std::cout << "texts of stage " << stage.name << ":\n";
     for (size_t i = 0; i < documents.size(); ++i) {
@@ -65,19 +204,19 @@ std::unique_ptr<Tokenizer> TokenizerForTexts(const Job& job, const ModelConfig& 
   return OpenTokenizer(job.model.path, config.shape.vocab);
 }
 
-int DryRun(const Job& job) {
+int DryRun(const Job& job, const DryRunOptions& options) {
   const auto engine = MakeEngine({job.backend.name, job.backend.threads});
   const ModelConfig config = ReadModelConfig(job.model.path, OverridesOf(job.model));
-  std::vector<StagePlan> plans;
-  for (const StageOptions& options : job.stages) {
-    plans.push_back(PlanStage(options, config.Rope()));
-    if (!options.key_model.empty()) ReadModelConfig(options.key_model, {});
+  for (const StageOptions& stage : AllSearches(job)) {
+    PlanStage(stage, ForeseenModel(job, stage, StageModelOf(config)));
+    if (!stage.key_model.empty()) ReadModelConfig(stage.key_model, {});
   }
   std::cout << "# the resolved job\n"
             << JobText(job) << "\n# what it will take, with engine " << engine->name() << " on "
             << engine->Threads() << " threads\n";
-  const Calibration calibration = Calibrate(*engine, config.shape);
-  for (const StagePlan& plan : plans) PrintStage(job, plan, config, *engine, calibration);
+  Costs costs(job, options, config, *engine);
+  for (const StageOptions& stage : job.stages) costs.Print(stage);
+  costs.PrintTotal();
   PrintTexts(job, config);
   std::cout << "output: " << job.output.folder << " (a dry run writes nothing)\n";
   return kExitDone;

@@ -28,10 +28,14 @@ int RunJob(const Job& job, RunFolder folder) {
     console.OnMessage("stopped; go on with \"longrope resume " + job.output.folder + "\"");
     return kExitStopped;
   }
+  if (end == RunEnd::kWaiting) return kExitStopped;
   if (end == RunEnd::kAlreadyDone) console.OnMessage("this run is finished; nothing is left to do");
   console.Finish();
-  std::cout << TableText(pipeline.table()) << Verdict(pipeline.table())
-            << "factors: " << folder.File(kFactorsFile).string() << "\n";
+  if (!pipeline.table().empty()) {
+    std::cout << TableText(pipeline.table()) << Verdict(pipeline.table())
+              << "factors: " << folder.File(kFactorsFile).string() << "\n";
+  }
+  std::cout << pipeline.Report();
   return kExitDone;
 }
 

@@ -1,13 +1,18 @@
+#include <algorithm>
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "eval/errors.h"
 #include "search/cli/command.h"
 #include "search/cli/console.h"
+#include "search/cli/duration.h"
 #include "search/job/checkpoint.h"
 #include "search/job/job_file.h"
+#include "search/job/pipeline.h"
 #include "search/job/results.h"
 #include "search/job/run_folder.h"
+#include "search/job/search_run.h"
 #include "search/number_text.h"
 
 namespace longrope {
@@ -25,55 +30,95 @@ void PrintBest(const StagePlan& plan, const StageState& stage) {
   std::cout << "\n";
 }
 
-void PrintStage(const StageOptions& options, const RunState& state, size_t index) {
-  std::cout << "stage " << options.name << " (" << options.kind << ", " << options.length
-            << " tokens, " << options.window << " window, " << options.objective
+// What is known of a search: from its checkpoint.
+struct Known {
+  StagePlan plan;
+  StageState state;
+};
+
+std::optional<Known> KnownOf(const Job& job, const StageOptions& search, const Folder& folder) {
+  auto loaded = LoadNewestCheckpoint(folder.path(), StageJob(job, search), LogWarning);
+  if (!loaded) return std::nullopt;
+  StagePlan plan = PlanStage(search, loaded->record.model);
+  return Known{std::move(plan), std::move(loaded->record.state)};
+}
+
+void PrintSearch(const StageOptions& search, const std::optional<Known>& known) {
+  std::cout << "stage " << search.name << " (" << search.kind << " on " << search.model << ", "
+            << search.length << " tokens, " << search.window << " window, " << search.objective
             << " tokens scored): ";
-  if (index >= state.stages.size()) {
+  if (!known) {
     std::cout << "not begun\n";
     return;
   }
-  const StageState& stage = state.stages[index];
-  const StagePlan plan = PlanStage(options, state.shape);
-  const auto& candidates = stage.population.candidates();
-  const StageProgress progress = ProgressOf(plan, stage);
+  const StageState& state = known->state;
+  const auto& candidates = state.population.candidates();
+  const StageProgress progress = ProgressOf(known->plan, state);
   std::cout << progress.evaluations << " of " << progress.planned_evaluations << " evaluations, "
             << progress.scores << " of " << progress.planned_scores << " scores, generation "
             << (candidates.empty() ? 0 : candidates.back().generation) << " of "
-            << options.evolution.LastGeneration() << "\n";
-  if (stage.Winner() == nullptr) return;
-  PrintBest(plan, stage);
-  std::cout << OperatorText({plan, stage});
+            << search.evolution.LastGeneration() << "\n";
+  if (state.Winner() == nullptr) return;
+  PrintBest(known->plan, state);
+  std::cout << OperatorText({known->plan, state});
 }
 
-int Run(const fs::path& folder) {
-  if (!fs::exists(folder / kJobFile)) {
-    throw InputError(
-        folder.string() + ": holds no run (no " + std::string(kJobFile) + ")" +
-        (fs::exists(folder / "cells") ? "; the runs of a study lie in its cells/" : ""));
+// Seconds that the scores of a search took.
+double SecondsOf(const Folder& folder) {
+  if (!folder.Has(kTimesFile)) return 0;
+  return SecondsIn(ReadFile(folder.File(kTimesFile), kMaxTimesBytes));
+}
+
+bool IsFinished(const Folder& run, const StageOptions& stage) {
+  const Folder folder = run.Sub(stage.name);
+  if (stage.kind == "evaluate") return folder.Has(kEvaluationFile);
+  return folder.Has(kFactorsFile);
+}
+
+int Run(const fs::path& path) {
+  const Folder run(FileSystem::Real(), path);
+  if (!run.Has(kJobFile)) {
+    throw InputError(path.string() + ": holds no run (no " + std::string(kJobFile) + ")" +
+                     (run.Has("cells") ? "; the runs of a study lie in its cells/" : ""));
   }
-  const Job job = ReadJob(folder / kJobFile, {});
-  const bool finished = fs::exists(folder / kFactorsFile);
-  const std::string holder = RunHolder(folder);
-  std::cout << "run " << job.name << " in " << folder.string() << ": "
+  const Job job = ReadJob(run.File(kJobFile), {});
+  const auto next = std::ranges::find_if(
+      job.stages, [&](const StageOptions& stage) { return !IsFinished(run, stage); });
+  const bool finished = next == job.stages.end();
+  const std::string holder = RunHolder(path);
+  std::cout << "run " << job.name << " in " << path.string() << ": "
             << (!holder.empty() ? holder + " is working on it"
                 : finished      ? "finished"
-                                : "not finished; longrope resume " + folder.string())
+                                : "not finished; longrope resume " + path.string())
             << "\n";
-  const auto loaded = LoadNewestCheckpoint(folder, job, LogWarning);
-  if (!loaded) return kExitDone;
-  const RunState& state = loaded->state;
-  std::vector<StagePlan> plans;
-  for (size_t i = 0; i < state.stages.size(); ++i) {
-    plans.push_back(PlanStage(job.stages[i], state.shape));
+  std::vector<Known> all;
+  for (const StageOptions& stage : job.stages) {
+    double seconds = 0;
+    if (stage.Searches()) {
+      for (const StageOptions& search : SearchesOf(stage)) {
+        const Folder folder = SearchFolder(run, stage, search);
+        auto known = KnownOf(job, search, folder);
+        PrintSearch(search, known);
+        seconds += SecondsOf(folder);
+        if (known) all.push_back(std::move(*known));
+      }
+    } else {
+      std::cout << "stage " << stage.name << " (" << stage.kind << " of " << stage.model
+                << "): " << (HasBegun(run, stage) ? "begun" : "not begun") << "\n";
+    }
+    const bool done = IsFinished(run, stage);
+    std::cout << "  "
+              << (done               ? "finished"
+                  : &stage == &*next ? "comes next"
+                                     : "waits")
+              << (seconds > 0 ? ", " + DurationText(seconds) + " so far" : "") << "\n";
   }
   std::vector<StageView> views;
-  for (size_t i = 0; i < plans.size(); ++i) views.push_back({plans[i], state.stages[i]});
-  for (size_t i = 0; i < job.stages.size(); ++i) PrintStage(job.stages[i], state, i);
+  for (const Known& known : all) views.push_back({known.plan, known.state});
   const auto table = ResultTable(views);
-  std::cout << TableText(table);
-  if (finished) {
-    std::cout << Verdict(table) << "factors: " << (folder / kFactorsFile).string() << "\n";
+  if (!table.empty()) std::cout << TableText(table);
+  if (finished && !table.empty()) {
+    std::cout << Verdict(table) << "factors: " << run.File(kFactorsFile).string() << "\n";
   }
   return kExitDone;
 }

@@ -52,7 +52,7 @@ int DryRun(const Study& study) {
             << engine->Threads() << " threads; scores that searches share are made once\n";
   double all = 0;
   for (const StudyCell& cell : study.cells) {
-    const StagePlan plan = PlanStage(cell.job.stages.front(), config.Rope());
+    const StagePlan plan = PlanStage(cell.job.stages.front(), StageModelOf(config));
     const auto scores = static_cast<double>(
         plan.PlannedScores() + static_cast<int64_t>(study.marks.size()) * plan.options.held_out);
     const double seconds = scores * calibration.DocumentSeconds(config.shape, cell.length);

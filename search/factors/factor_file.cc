@@ -1,6 +1,7 @@
 #include "search/factors/factor_file.h"
 
 #include <algorithm>
+#include <map>
 
 #include "eval/errors.h"
 #include "eval/storage/files.h"
@@ -136,6 +137,20 @@ FactorFile ReadFactorFile(const std::filesystem::path& path) {
   const std::string text = ReadFile(path, kMaxFileBytes);
   return path.extension() == ".csv" ? ParseLongropeCsv(text, path.string())
                                     : ParseFactorFile(text, path.string());
+}
+
+FactorFile Merged(const std::vector<FactorFile>& files) {
+  FactorFile merged = files.back();
+  std::map<int64_t, FileBucket> by_length;
+  for (const FactorFile& file : files) {
+    for (const FileBucket& bucket : file.buckets) by_length[bucket.length] = bucket;
+    for (const char* key : {"corpus", "scores"}) {  // by stage
+      if (file.provenance.contains(key)) merged.provenance[key].update(file.provenance[key]);
+    }
+  }
+  merged.buckets.clear();
+  for (auto& [length, bucket] : by_length) merged.buckets.push_back(std::move(bucket));
+  return merged;
 }
 
 void CheckFactorsFit(const FactorFile& file, const std::string& name, const RopeShape& model) {

@@ -46,6 +46,10 @@ FactorFile ParseFactorFile(std::string_view text, const std::string& name);
 // A factor file of any format that is read: the project's JSON, or the released code's CSV (*.csv).
 FactorFile ReadFactorFile(const std::filesystem::path& path);
 
+// The buckets of all of them; of equal lengths the later file's. What is said of the model is the
+// last one's, provenance by stage is joined. At least one file.
+FactorFile Merged(const std::vector<FactorFile>& files);
+
 // Throws InputError, starting with `name`, if the file was made for another head size, base or
 // original length than the model's. Values the file does not state are not compared.
 void CheckFactorsFit(const FactorFile& file, const std::string& name, const RopeShape& model);

@@ -13,7 +13,7 @@
 namespace longrope {
 namespace {
 
-constexpr uint32_t kVersion = 2;
+constexpr uint32_t kVersion = 3;
 constexpr int64_t kMaxBytes = int64_t{1} << 32;
 
 // Columns of a table of scores.
@@ -58,7 +58,7 @@ std::string FromOneLine(const std::string& line) {
   return text;
 }
 
-std::string StagePath(const std::string& name) { return "/stages/" + name + "/"; }
+const std::string kStage = "/stage/", kModel = "/model/";
 
 void WriteCandidates(Hdf5Writer& file, const StageState& stage) {
   const auto& candidates = stage.population.candidates();
@@ -74,7 +74,7 @@ void WriteCandidates(Hdf5Writer& file, const StageState& stage) {
     stopped.push_back(static_cast<int64_t>(c.stopped));
     scores.Add(c.scores);
   }
-  const std::string path = StagePath(stage.name);
+  const std::string& path = kStage;
   const auto rows = static_cast<int64_t>(candidates.size());
   file.Write(path + "generation", generation);
   file.Write(path + "origin", origin);
@@ -89,24 +89,27 @@ void WriteCandidates(Hdf5Writer& file, const StageState& stage) {
 void WriteBaselines(Hdf5Writer& file, const StageState& stage) {
   std::string methods;
   std::vector<double> lambda, attention;
+  std::vector<int64_t> start;
   ScoreColumns scores;
   for (const BaselineState& b : stage.baselines) {
     methods += b.baseline.method + " " + b.baseline.attention + "\n";
     lambda.insert(lambda.end(), b.baseline.factors.lambda.begin(), b.baseline.factors.lambda.end());
     attention.push_back(b.baseline.factors.attention_factor);
+    start.push_back(b.baseline.factors.start_tokens);
     scores.Add(b.scores);
   }
-  const std::string path = StagePath(stage.name) + "baselines/";
+  const std::string path = kStage + "baselines/";
   file.Write(path + "methods", methods);
   file.Write(path + "lambda", lambda, static_cast<int64_t>(stage.baselines.size()));
   file.Write(path + "attention_factor", attention);
+  file.Write(path + "start_tokens", start);
   scores.Write(file, path, stage.baselines.size());
 }
 
 class StageReader {
  public:
   StageReader(const Hdf5Reader& file, const std::string& name, const StageOptions& options)
-      : file_(file), name_(name), path_(StagePath(options.name)), state_(options) {
+      : file_(file), name_(name), path_(kStage), state_(options) {
     documents_ = static_cast<size_t>(options.documents + options.held_out);
   }
 
@@ -179,6 +182,7 @@ class StageReader {
     const auto attention = file_.Doubles(path_ + "baselines/attention_factor");
     const auto lambda = file_.Doubles(path_ + "baselines/lambda");
     const size_t rows = attention.size();
+    const auto start = Integers("baselines/start_tokens", rows);
     const ScoreColumns scores = ReadScores("baselines/", rows);
     const size_t pairs = rows > 0 ? lambda.size() / rows : 0;
     for (size_t row = 0; row < rows; ++row) {
@@ -188,6 +192,7 @@ class StageReader {
         baseline.factors.lambda.push_back(static_cast<float>(lambda[row * pairs + i]));
       }
       baseline.factors.attention_factor = attention[row];
+      baseline.factors.start_tokens = start[row];
       state_.baselines.push_back({std::move(baseline), scores.Row(row, documents_)});
     }
   }
@@ -199,25 +204,54 @@ class StageReader {
   size_t documents_;
 };
 
+void WriteModel(Hdf5Writer& file, const StageModel& model) {
+  const double shape[] = {static_cast<double>(model.shape.head_dim), model.shape.base,
+                          static_cast<double>(model.shape.original_length)};
+  file.Write(kModel + "rope_shape", shape);
+  if (!model.given) return;
+  const RopeFactors& factors = model.given->factors;
+  file.Write(kModel + "lambda", std::vector<double>(factors.lambda.begin(), factors.lambda.end()));
+  file.Write(kModel + "attention_factor", std::vector{factors.attention_factor});
+  file.Write(kModel + "tokens", std::vector{factors.start_tokens, model.given->length});
+}
+
+StageModel ReadModel(const Hdf5Reader& file, const std::string& name) {
+  const auto shape = file.Doubles(kModel + "rope_shape");
+  StageModel model;
+  if (shape.size() == 3) {
+    model.shape = {static_cast<int>(shape[0]), shape[1], static_cast<int64_t>(shape[2])};
+  }
+  bool whole = shape.size() == 3;
+  if (file.Has(kModel + "lambda")) {
+    const auto lambda = file.Doubles(kModel + "lambda");
+    const auto attention = file.Doubles(kModel + "attention_factor");
+    const auto tokens = file.Integers(kModel + "tokens");
+    whole = whole && attention.size() == 1 && tokens.size() == 2;
+    if (whole) {
+      model.given = {tokens[1], {{lambda.begin(), lambda.end()}, tokens[0], attention[0]}};
+    }
+  }
+  if (!whole) throw InputError(name + ": " + kModel + " has datasets of unexpected length");
+  return model;
+}
+
 }  // namespace
 
-std::string WriteCheckpoint(const RunState& state) {
+std::string WriteCheckpoint(const StageRecord& record) {
   Hdf5Writer file;
-  file.Write("/job", state.identity);
-  const double shape[] = {static_cast<double>(state.shape.head_dim), state.shape.base,
-                          static_cast<double>(state.shape.original_length)};
-  file.Write("/rope_shape", shape);
-  for (const StageState& stage : state.stages) {
-    std::string lines;
-    for (const auto& [key, value] : stage.fingerprint) lines += key + "\t" + OneLine(value) + "\n";
-    file.Write(StagePath(stage.name) + "fingerprint", lines);
-    WriteCandidates(file, stage);
-    WriteBaselines(file, stage);
+  file.Write("/job", record.identity);
+  WriteModel(file, record.model);
+  std::string lines;
+  for (const auto& [key, value] : record.state.fingerprint) {
+    lines += key + "\t" + OneLine(value) + "\n";
   }
+  file.Write(kStage + "fingerprint", lines);
+  WriteCandidates(file, record.state);
+  WriteBaselines(file, record.state);
   return Seal(file.Finish(), kVersion);
 }
 
-RunState ReadCheckpoint(std::string bytes, const std::string& name, const Job& job) {
+StageRecord ReadCheckpoint(std::string bytes, const std::string& name, const Job& job) {
   std::string content;
   try {
     content = Unseal(std::move(bytes), kVersion, name);
@@ -225,21 +259,11 @@ RunState ReadCheckpoint(std::string bytes, const std::string& name, const Job& j
     throw DamagedCheckpoint(error.what());
   }
   const Hdf5Reader file(std::move(content), name);
-  RunState state;
-  state.identity = file.Text("/job");
-  const auto keys = DifferingKeys(state.identity, JobIdentity(job));
-  if (!keys.empty()) {
-    throw InputError(name + ": the run began with other values of " + Joined(keys) +
-                     "; allowed to change: budgets, paths, threads (or search into a new folder)");
-  }
-  const auto shape = file.Doubles("/rope_shape");
-  if (shape.size() != 3) throw InputError(name + ": dataset /rope_shape has an unexpected length");
-  state.shape = {static_cast<int>(shape[0]), shape[1], static_cast<int64_t>(shape[2])};
-  for (const StageOptions& options : job.stages) {
-    if (!file.Has(StagePath(options.name) + "fingerprint")) break;
-    state.stages.push_back(StageReader(file, name, options).Read());
-  }
-  return state;
+  std::string identity = file.Text("/job");
+  CheckIdentity(identity, job, name);
+  StageModel model = ReadModel(file, name);
+  return {std::move(identity), std::move(model),
+          StageReader(file, name, job.stages.front()).Read()};
 }
 
 std::optional<LoadedCheckpoint> LoadNewestCheckpoint(

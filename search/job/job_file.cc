@@ -5,6 +5,7 @@
 
 #include "eval/errors.h"
 #include "search/job/job_reader.h"
+#include "search/job/stage_reader.h"
 #include "search/job/suggest.h"
 
 namespace longrope {
@@ -19,98 +20,6 @@ void ReadSection(const YamlNode& job, const char* key, Options& options) {
   MapReader section(node == nullptr || node->IsNull() ? nothing : *node, std::string(key) + ".");
   Describe(section, options);
   section.Finish();
-}
-
-// What ranges of single keys cannot say.
-void CheckStage(const StageOptions& stage, const YamlNode& node, const std::string& path) {
-  const auto refuse = [&](const std::string& key, const std::string& why) {
-    const YamlNode* at = node.Find(key);
-    throw InputError((at != nullptr ? at->where : node.where) + ": " + path + key + ": " + why);
-  };
-  const EvolutionOptions& evolution = stage.evolution;
-  const int first = evolution.population + evolution.warm_start.evaluations;
-  if (evolution.parents > first) {
-    refuse("parents", std::to_string(evolution.parents) +
-                          "; allowed: 1 to population + warm_evaluations (" +
-                          std::to_string(first) + ")");
-  }
-  const OperatorRates& rates = evolution.rates;
-  if (evolution.mutations > 0 && rates.sweep + rates.segment + rates.shift + rates.scalars <= 0) {
-    refuse("rate_sweep",
-           "one of rate_sweep, rate_segment, rate_shift and rate_scalars must be "
-           "above 0 where there are mutations");
-  }
-  if (evolution.crossovers > 0 && rates.uniform + rates.blend + rates.prefix <= 0) {
-    refuse("rate_uniform",
-           "one of rate_uniform, rate_blend and rate_prefix must be above 0 where "
-           "there are crossovers");
-  }
-  if (evolution.crossovers > 0 && evolution.parents < 2) {
-    refuse("parents", "1; crossovers need at least 2");
-  }
-  if (evolution.generations > 0 && evolution.mutations + evolution.crossovers == 0) {
-    refuse("mutations", "0, with crossovers 0: a generation would have no children");
-  }
-  if (stage.race_confidence && stage.documents < 3) {
-    refuse("race_confidence", "a test needs documents: 3 or more");
-  }
-  if (!stage.key_model.empty() && stage.objective != "key") {
-    refuse("key_model", "is read for objective: key only");
-  }
-  if (static_cast<size_t>(evolution.population) < stage.seeds.size()) {
-    refuse("population", std::to_string(evolution.population) + "; allowed: at least the " +
-                             std::to_string(stage.seeds.size()) + " seeds");
-  }
-  if (std::ranges::adjacent_find(stage.start_tokens, std::greater_equal{}) !=
-      stage.start_tokens.end()) {
-    refuse("start_tokens", "must increase");
-  }
-  if (stage.runtime != "any" && stage.start_tokens != std::vector<int64_t>{0}) {
-    refuse("start_tokens", "runtime " + stage.runtime + " has no place for them; allowed: [0]");
-  }
-  if (stage.yarn.beta_fast <= stage.yarn.beta_slow) {
-    refuse("yarn_beta_fast", "must be above yarn_beta_slow");
-  }
-}
-
-StageOptions ReadStage(const YamlNode& node, size_t index) {
-  const YamlNode* name = node.Find("name");
-  const std::string path =
-      "stages." + (name != nullptr ? name->text : std::to_string(index + 1)) + ".";
-  // The length and the preset decide on defaults, so they are read first.
-  StageOptions sketch;
-  YamlNode deciding;
-  deciding.kind = YamlNode::Kind::kMap;
-  deciding.where = node.where;
-  for (const char* key : {"length", "preset"}) {
-    if (const YamlNode* value = node.Find(key)) deciding.members.emplace_back(key, *value);
-  }
-  MapReader first(deciding, path);
-  first("length", sketch.length, KeyRole::kResult, Range(2, kMaxTokens));
-  first("preset", sketch.preset, KeyRole::kResult,
-        OneOf({std::begin(kPresets), std::end(kPresets)}));
-  StageOptions stage = DefaultStage(sketch.length, sketch.preset);
-  MapReader reader(node, path);
-  const YamlNode* runtime = node.Find("runtime");
-  if (runtime != nullptr && !runtime->IsNull() && runtime->text != "any") stage.start_tokens = {0};
-  Describe(reader, stage);
-  reader.Finish();
-  CheckStage(stage, node, path);
-  return stage;
-}
-
-void ReadStages(const YamlNode& job, std::vector<StageOptions>& stages) {
-  const YamlNode* list = job.Find("stages");
-  if (list == nullptr || list->kind != YamlNode::Kind::kList || list->items.empty()) {
-    throw InputError((list != nullptr ? list->where : job.where) +
-                     ": stages: expected a list of at least one stage, each with name, kind and "
-                     "length");
-  }
-  for (const YamlNode& node : list->items) {
-    stages.push_back(ReadStage(node, stages.size()));
-    const auto same = std::ranges::count(stages, stages.back().name, &StageOptions::name);
-    if (same > 1) throw InputError(node.where + ": stages: two are named " + stages.back().name);
-  }
 }
 
 // Scalar keys of the job itself.
@@ -201,29 +110,6 @@ std::string OutputFolder(const YamlNode& tree, const std::string& name) {
   return Absolute(output.folder.empty() ? "results/" + name : output.folder);
 }
 
-StageOptions DefaultStage(int64_t length, const std::string& preset) {
-  StageOptions stage;
-  stage.preset = preset;
-  EvolutionOptions& evolution = stage.evolution;
-  const bool longer = length > kLongTarget;
-  if (longer) stage.documents = stage.held_out = 3;
-  if (preset == "frugal") {
-    stage.attention = "search";
-    evolution.warm_start.evaluations = 64;
-    evolution.population = 3;
-    evolution.generations = 8;
-    evolution.mutations = evolution.crossovers = 4;
-    evolution.parents = 8;
-    evolution.rates = {
-        .sweep = 0, .segment = 2, .shift = 1, .scalars = 1, .uniform = 0, .blend = 2, .prefix = 1};
-  } else if (longer) {
-    evolution.population = 32;
-    evolution.mutations = evolution.crossovers = 8;
-    evolution.parents = 16;
-  }
-  return stage;
-}
-
 void ApplySetting(YamlNode* job, const std::string& setting) {
   const std::string where = "--set " + setting;
   const size_t equals = setting.find('=');
@@ -267,12 +153,14 @@ Job ResolveJob(const YamlNode& tree, const std::string& default_name) {
   ReadSection(tree, "model", job.model);
   ReadSection(tree, "data", job.data);
   ReadSection(tree, "backend", job.backend);
-  ReadStages(tree, job.stages);
+  job.stages = ReadStages(tree);
   if (job.name.empty()) job.name = PlainName(default_name);
   job.output.folder = OutputFolder(tree, job.name);
   std::vector<std::string*> paths = {&job.model.path, &job.data.path};
   for (StageOptions& stage : job.stages) {
-    if (!stage.key_model.empty()) paths.push_back(&stage.key_model);
+    for (std::string* path : {&stage.key_model, &stage.text}) {
+      if (!path->empty()) paths.push_back(path);
+    }
   }
   for (std::string* path : paths) *path = Absolute(*path);
   return job;
@@ -289,6 +177,20 @@ std::string JobText(const Job& job) {
 }
 
 std::string JobIdentity(const Job& job) { return WriteYaml(JobTree(job, {KeyRole::kResult})); }
+
+void CheckIdentity(const std::string& identity, const Job& job, const std::string& where) {
+  const auto keys = DifferingKeys(identity, JobIdentity(job));
+  if (keys.empty()) return;
+  throw InputError(where + ": the run began with other values of " + Joined(keys) +
+                   "; allowed to change: budgets, paths, threads (or search into a new folder, or "
+                   "set the stage aside with \"longrope resume RUN --from STAGE\")");
+}
+
+Job StageJob(const Job& job, const StageOptions& stage) {
+  Job alone = job;
+  alone.stages = {stage};
+  return alone;
+}
 
 std::vector<std::string> DifferingKeys(const std::string& a, const std::string& b) {
   std::map<std::string, std::string> left, right;
@@ -310,8 +212,10 @@ std::vector<std::string> LoweredBudgets(const Job& before, const Job& next) {
     return value && (!old || *value < *old);
   };
   std::vector<std::string> lowered;
-  for (size_t i = 0; i < std::min(before.stages.size(), next.stages.size()); ++i) {
-    const StageOptions &old = before.stages[i], &now = next.stages[i];
+  for (const StageOptions& now : next.stages) {
+    const auto same = std::ranges::find(before.stages, now.name, &StageOptions::name);
+    if (same == before.stages.end()) continue;
+    const StageOptions& old = *same;
     const std::string path = "stages." + now.name + ".";
     if (now.evolution.generations < old.evolution.generations) {
       lowered.push_back(path + "generations");

@@ -33,6 +33,11 @@ Job ReadJob(const std::filesystem::path& path, const std::vector<std::string>& s
 std::string JobText(const Job& job);
 // Only what results depend on: no paths, names of places, threads or budgets.
 std::string JobIdentity(const Job& job);
+// Throws InputError that begins with `where` and names the keys if results of what began as
+// `identity` would differ from those of the job.
+void CheckIdentity(const std::string& identity, const Job& job, const std::string& where);
+// The job with one stage alone.
+Job StageJob(const Job& job, const StageOptions& stage);
 // Keys, e.g. "stages.extend.bound", whose values differ between two texts of JobIdentity.
 std::vector<std::string> DifferingKeys(const std::string& a, const std::string& b);
 // Budget keys of `next` that are below those of `before`.

@@ -57,14 +57,59 @@ inline constexpr const char* kWindows[] = {"first", "random"};
 // `key`: those whose loss a long context lowers (eval/key_tokens.h).
 inline constexpr const char* kObjectives[] = {"all", "tail", "key"};
 
-// One stage. Kind `search`: an evolutionary search for one target length.
+// search: an evolutionary search for one target length. finetune: an external command trains the
+// model with factors that were found. readjust: a search for short lengths on an extended model.
+// evaluate: perplexity by length and other protocols, of factors on models.
+inline constexpr const char* kStageKinds[] = {"search", "finetune", "readjust", "evaluate"};
+
+// Seeds of a readjustment besides the closed forms: no change, the extended factors, three blends.
+inline constexpr int kReadjustSeeds = 5;
+
+// The model of the job itself, where a stage names a model.
+inline constexpr const char* kBaseModel = "base";
+
+// What kind `finetune` says: a list has an element for each leg, one after the other.
+struct FinetuneOptions {
+  std::vector<std::string> factors;  // a stage's, or a method's at a length: "yarn@2048"
+  std::vector<int64_t> steps;
+  // Shell command of a leg, with placeholders (search/finetune/command.h); unset: the run stops
+  // where a leg is due, and goes on with a checkpoint that the user puts in place.
+  std::string command;
+};
+
+// How kind `evaluate` scores a row at a length.
+inline constexpr const char* kProtocols[] = {"perplexity", "sliding", "passkey", "start-tokens"};
+
+// What kind `evaluate` says.
+struct EvaluateOptions {
+  // Factors, with a model before a colon: "extend-2k", "tune:extend-16k", "base:yarn".
+  std::vector<std::string> rows;
+  std::vector<std::string> protocols = {kProtocols[0]};
+  std::string reference;                  // row that others are compared with; unset: the first
+  int64_t stride = 256;                   // of sliding windows, whose size is the length at hand
+  std::optional<int64_t> sliding_tokens;  // of the documents they slide over; unset: longest length
+  int tries = 10;                         // of passkeys, at each length
+  double confidence = 0.95;               // of intervals over documents
+  int resamples = 10000;                  // of their bootstrap
+};
+
+// One stage.
 struct StageOptions {
   std::string name;  // letters, digits, - and _; names the stage's random streams
-  std::string kind;  // "search"
+  std::string kind;  // one of kStageKinds
   std::string preset = kPresets[0];
-  int64_t length = 0;  // target, in tokens, of every document
-  int documents = 5;   // that make the fitness; 3 above kLongTarget
-  int held_out = 5;    // other documents, scored for the baselines and the winner; 3 likewise
+  // The model it works on: the name of a finetune stage, or "base". Unset in a job file: the last
+  // finetune stage before it, else base.
+  std::string model;
+  std::string extends;           // readjust: the search stage whose factors it complements
+  int64_t length = 0;            // target, in tokens, of every document
+  std::vector<int64_t> lengths;  // readjust: targets; finetune: tokens of a leg's sequences (unset:
+                                 // its factors' target); evaluate: tokens that are read
+  std::string text;              // texts of this stage; unset: data.path
+  std::vector<std::string> books;  // titles to draw from (finetune: to train on); unset: all
+  std::vector<std::string> fitness_books, held_out_books;  // likewise, of a search's documents
+  int documents = 5;  // that make the fitness; 3 above kLongTarget
+  int held_out = 5;   // other documents, scored for the baselines and the winner; 3 likewise
   std::string window = kWindows[0];
   std::string objective = kObjectives[0];
   // Which model tells key tokens: a Hugging Face folder of the same tokenizer (unset: the job's
@@ -81,10 +126,15 @@ struct StageOptions {
   std::optional<double> bound;         // largest lambda; unset: 1.25 times the ratio
   std::string attention = "longrope";  // m: a policy, "search", or a number
   YarnOptions yarn;                    // of the YaRN seed and baseline
+  FinetuneOptions finetune;
+  EvaluateOptions evaluate;
+
+  bool Searches() const { return kind == "search" || kind == "readjust"; }
 };
 
 // Defaults of a stage of `length` tokens.
-StageOptions DefaultStage(int64_t length, const std::string& preset = kPresets[0]);
+StageOptions DefaultStage(int64_t length, const std::string& preset = kPresets[0],
+                          const std::string& kind = kStageKinds[0]);
 
 struct Job {
   std::string name;  // unset: the job file's

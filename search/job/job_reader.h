@@ -99,6 +99,11 @@ class MapWriter {
   void Write(const char* key, const std::optional<T>& field) {
     if (field) Write(key, *field);
   }
+  // An empty list is an unset one: no list that is read is empty.
+  template <class T>
+  void Write(const char* key, const std::vector<T>& field) {
+    if (!field.empty()) map_->members.emplace_back(key, Node(field));
+  }
 
   YamlNode* map_;
   std::set<KeyRole> roles_;

@@ -43,6 +43,10 @@ bool IsPlainName(const std::string& text);
 
 inline bool IsFilled(const std::string& text) { return !text.empty(); }
 
+inline Rule Filled(const std::string& what) {
+  return {.accepts = IsFilled, .allowed = what + " that are not empty"};
+}
+
 inline constexpr double kMaxTokens = 4294967296;  // of a length
 
 template <class Visitor>
@@ -76,16 +80,66 @@ void Describe(Visitor& visit, OutputOptions& o) {
 }
 
 template <class Visitor>
-void Describe(Visitor& visit, StageOptions& o) {
+void DescribeYarn(Visitor& visit, StageOptions& o) {
+  const KeyRole result = KeyRole::kResult;
+  visit("yarn_beta_fast", o.yarn.beta_fast, result, Range(0.001, 1e6));
+  visit("yarn_beta_slow", o.yarn.beta_slow, result, Range(0.001, 1e6));
+  visit("yarn_truncate", o.yarn.truncate, result, Rule{});
+}
+
+// Texts of any stage but where they are scored in a search.
+template <class Visitor>
+void DescribeTexts(Visitor& visit, StageOptions& o) {
+  visit("text", o.text, KeyRole::kPlace, Rule{});
+  visit("books", o.books, KeyRole::kResult, Filled("titles"));
+}
+
+template <class Visitor>
+void DescribeFinetune(Visitor& visit, StageOptions& o) {
+  visit("factors", o.finetune.factors, KeyRole::kResult, Required(Filled("names")));
+  visit("steps", o.finetune.steps, KeyRole::kResult, Required(Range(1, 1e9)));
+  visit("lengths", o.lengths, KeyRole::kResult, Range(2, kMaxTokens));
+  visit("command", o.finetune.command, KeyRole::kPlace, Rule{});
+  DescribeTexts(visit, o);
+}
+
+template <class Visitor>
+void DescribeEvaluate(Visitor& visit, StageOptions& o) {
+  const KeyRole result = KeyRole::kResult;
+  EvaluateOptions& evaluate = o.evaluate;
+  visit("rows", evaluate.rows, result, Required(Filled("rows")));
+  visit("reference", evaluate.reference, result, Rule{});
+  visit("protocols", evaluate.protocols, result,
+        OneOf({std::begin(kProtocols), std::end(kProtocols)}));
+  visit("lengths", o.lengths, result, Required(Range(2, kMaxTokens)));
+  visit("documents", o.documents, result, Range(1, 10000));
+  visit("window", o.window, result, OneOf({std::begin(kWindows), std::end(kWindows)}));
+  DescribeTexts(visit, o);
+  visit("stride", evaluate.stride, result, Range(1, kMaxTokens));
+  visit("sliding_tokens", evaluate.sliding_tokens, result, Range(2, kMaxTokens));
+  visit("tries", evaluate.tries, result, Range(1, 10000));
+  visit("start_tokens", o.start_tokens, result, Range(0, kMaxTokens));
+  visit("confidence", evaluate.confidence, result, Range(0.5, 0.999));
+  visit("resamples", evaluate.resamples, result, Range(100, 1e6));
+  DescribeYarn(visit, o);
+}
+
+template <class Visitor>
+void DescribeSearch(Visitor& visit, StageOptions& o) {
   constexpr double kMany = 1e6;
   const KeyRole result = KeyRole::kResult;
-  visit("name", o.name, result,
-        Required({.accepts = IsPlainName, .allowed = "letters, digits, - and _"}));
-  visit("kind", o.kind, result, Required(OneOf({"search"})));
   visit("preset", o.preset, result, OneOf({std::begin(kPresets), std::end(kPresets)}));
-  visit("length", o.length, result, Required(Range(2, kMaxTokens)));
+  if (o.kind == "readjust") {
+    visit("extends", o.extends, result, Rule{});
+    visit("lengths", o.lengths, result, Range(2, kMaxTokens));
+  } else {
+    visit("length", o.length, result, Required(Range(2, kMaxTokens)));
+  }
   visit("documents", o.documents, result, Range(1, 10000));
   visit("held_out", o.held_out, result, Range(0, 10000));
+  visit("text", o.text, KeyRole::kPlace, Rule{});
+  visit("fitness_books", o.fitness_books, result, Filled("titles"));
+  visit("held_out_books", o.held_out_books, result, Filled("titles"));
   visit("window", o.window, result, OneOf({std::begin(kWindows), std::end(kWindows)}));
   visit("objective", o.objective, result, OneOf({std::begin(kObjectives), std::end(kObjectives)}));
   visit("key_model", o.key_model, KeyRole::kPlace, Rule{});
@@ -129,9 +183,23 @@ void Describe(Visitor& visit, StageOptions& o) {
   visit("attention", o.attention, result,
         Rule{.accepts = IsAttention,
              .allowed = "longrope, yarn, none, search, or a number from 0.1 to 10"});
-  visit("yarn_beta_fast", o.yarn.beta_fast, result, Range(0.001, 1e6));
-  visit("yarn_beta_slow", o.yarn.beta_slow, result, Range(0.001, 1e6));
-  visit("yarn_truncate", o.yarn.truncate, result, Rule{});
+  DescribeYarn(visit, o);
+}
+
+template <class Visitor>
+void Describe(Visitor& visit, StageOptions& o) {
+  visit("name", o.name, KeyRole::kResult,
+        Required({.accepts = IsPlainName, .allowed = "letters, digits, - and _"}));
+  visit("kind", o.kind, KeyRole::kResult,
+        Required(OneOf({std::begin(kStageKinds), std::end(kStageKinds)})));
+  visit("model", o.model, KeyRole::kResult, Rule{});
+  if (o.kind == "finetune") {
+    DescribeFinetune(visit, o);
+  } else if (o.kind == "evaluate") {
+    DescribeEvaluate(visit, o);
+  } else {
+    DescribeSearch(visit, o);
+  }
 }
 
 }  // namespace longrope

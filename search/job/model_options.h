@@ -3,13 +3,20 @@
 
 #include "eval/backend.h"
 #include "eval/scorer.h"
-#include "search/job/job_options.h"
+#include "search/job/stage_plan.h"
 
 namespace longrope {
 
 // What a job says over a model's config.
 inline ConfigOverrides OverridesOf(const ModelOptions& options) {
   return {options.original_length, options.rope_base, options.head_dim};
+}
+
+// What a stage needs to know of a model: the factors of its config hold at the longest length.
+inline StageModel StageModelOf(const ModelConfig& config) {
+  StageModel model{config.Rope(), std::nullopt};
+  if (config.own_factors) model.given = config.own_factors->buckets.back();
+  return model;
 }
 
 // Memory that one document may take.

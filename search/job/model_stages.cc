@@ -42,19 +42,20 @@ std::optional<std::vector<uint8_t>> MarksAt(const std::string& positions, size_t
 ModelStages::ModelStages(const Job& job, RunObserver& observer, std::filesystem::path key_tokens)
     : job_(job), observer_(observer), key_tokens_(std::move(key_tokens)) {}
 
-ModelFolder& ModelStages::Folder() {
-  if (folder_) return *folder_;
-  engine_ = MakeEngine({job_.backend.name, job_.backend.threads});
-  folder_ = std::make_unique<ModelFolder>(job_.model.path, OverridesOf(job_.model));
-  if (folder_->config().own_factors) {
-    throw InputError(job_.model.path +
-                     ": config.json has longrope factors of its own; a search "
-                     "starts from a model without");
-  }
-  return *folder_;
+void ModelStages::Open(const std::string& path) {
+  if (folder_ && path_ == path) return;
+  evaluator_.reset();
+  scorer_.reset();
+  folder_.reset();
+  digest_.clear();
+  if (!engine_) engine_ = MakeEngine({job_.backend.name, job_.backend.threads});
+  folder_ = std::make_unique<ModelFolder>(path, OverridesOf(job_.model));
+  path_ = path;
 }
 
-RopeShape ModelStages::Shape() { return Folder().config().Rope(); }
+StageModel ModelStages::ModelAt(const std::string& path) {
+  return StageModelOf(ReadModelConfig(path, OverridesOf(job_.model)));
+}
 
 void ModelStages::Announce(const StageOptions& stage,
                            const std::vector<Document>& documents) const {
@@ -86,8 +87,11 @@ void ModelStages::BindFor(const StageOptions& stage) {
       "; memory: " + plan.account.Text());
 }
 
-Evaluator* ModelStages::For(const StageOptions& stage, std::stop_token stop) {
-  const auto tokenizer = OpenTokenizer(job_.model.path, Folder().config().shape.vocab);
+Evaluator* ModelStages::For(const StageOptions& stage, const std::string& path,
+                            std::stop_token stop) {
+  Open(path);
+  // A fine-tune keeps the tokenizer, and need not copy it.
+  const auto tokenizer = OpenTokenizer(job_.model.path, folder_->config().shape.vocab);
   std::vector<Document> documents = DrawStageDocuments(job_, stage, *tokenizer);
   Announce(stage, documents);
   if (!MarkScored(stage, *tokenizer, &documents, std::move(stop))) return nullptr;
@@ -143,8 +147,8 @@ bool ModelStages::MarkKeyTokens(const StageOptions& stage, const Tokenizer& toke
 }
 
 std::string ModelStages::FindNonFiniteWeight() {
-  const std::string found = Folder().FindNonFinite();
-  return found.empty() ? "" : job_.model.path + ": " + found + " is not finite";
+  const std::string found = folder_->FindNonFinite();
+  return found.empty() ? "" : path_ + ": " + found + " is not finite";
 }
 
 }  // namespace longrope

@@ -17,12 +17,13 @@ class ModelStages final : public StageEvaluators {
   // Key tokens that were found are kept in a file of that name, for later processes. Everything
   // outlives it.
   ModelStages(const Job& job, RunObserver& observer, std::filesystem::path key_tokens);
-  RopeShape Shape() override;
-  Evaluator* For(const StageOptions& stage, std::stop_token stop) override;
+  StageModel ModelAt(const std::string& path) override;
+  Evaluator* For(const StageOptions& stage, const std::string& path, std::stop_token stop) override;
   std::string FindNonFiniteWeight() override;
 
  private:
-  ModelFolder& Folder();
+  // Sees to it that folder_ is the model at `path`.
+  void Open(const std::string& path);
   void Announce(const StageOptions& stage, const std::vector<Document>& documents) const;
   // Sees to it that scorer_ masks as this stage needs it.
   void BindFor(const StageOptions& stage);
@@ -35,8 +36,9 @@ class ModelStages final : public StageEvaluators {
   const Job& job_;
   RunObserver& observer_;
   std::unique_ptr<Engine> engine_;
+  std::string path_;  // of folder_
   std::unique_ptr<ModelFolder> folder_;
-  std::string digest_;
+  std::string digest_;  // of folder_; "" until it is needed
   std::filesystem::path key_tokens_;
   std::unique_ptr<Scorer> scorer_;
   bool window_ = false;  // does scorer_ mask beyond the sliding window?

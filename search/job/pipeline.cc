@@ -1,270 +1,169 @@
 #include "search/job/pipeline.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <filesystem>
-#include <sstream>
+#include <utility>
 
 #include "eval/errors.h"
 #include "eval/storage/digest.h"
+#include "search/evaluate/evaluate_run.h"
+#include "search/finetune/finetune_run.h"
 #include "search/job/job_file.h"
-#include "search/job/search_stage.h"
+#include "search/job/search_run.h"
 
 namespace longrope {
-namespace {
-
-constexpr int64_t kMaxTimes = int64_t{1} << 32;
-
-// Scores nothing: what a stage asks it for is what is still to be done.
-class NothingEvaluator final : public Evaluator {
- public:
-  void Run(std::span<const Task>, const Done&, std::stop_token) override {}
-  FingerprintParts Fingerprint() const override { return {}; }
-};
-
-class SilentListener final : public StageListener {
- public:
-  void OnScore(const StageState&, const Task&, double) override {}
-  void OnDrawn(const StageState&, int) override {}
-  void OnStopped(const StageState&) override {}
-  void OnGeneration(const StageState&, int) override {}
-  void OnBaselinesFailed() override {}
-  void OnEarlyEnd(const StageState&, int, const char*) override {}
-};
-
-// The state of a stage that would score nothing more, else nullopt. What was scored before a kill
-// may not have been judged by races yet: the end may say more than `state`.
-std::optional<StageState> EndOf(const StagePlan& plan, uint64_t seed, StageState state,
-                                double hours) {
-  NothingEvaluator evaluator;
-  SilentListener listener;
-  SearchStage stage(plan, seed, evaluator, &state, listener);
-  try {
-    if (stage.Run({}, hours) == StageEnd::kDone) return state;
-  } catch (const AllCandidatesFailed&) {  // for the stage itself to say, with the weight to blame
-  }
-  return std::nullopt;
-}
-
-void CheckCandidates(const StageState& state, const StagePlan& plan, const std::string& where) {
-  for (const Candidate& candidate : state.population.candidates()) {
-    if (!plan.space.Contains(candidate.genome)) {
-      throw InputError(where + ": candidate " + std::to_string(candidate.id) + " of stage " +
-                       state.name + " is not in its search space (another model?)");
-    }
-  }
-}
-
-// Writes what happens to the run's folder and tells the observer.
-class RunListener final : public StageListener {
- public:
-  struct Actions {
-    std::function<void()> save_checkpoint, save_history;
-    std::function<std::string()> find_bad_weight;
-  };
-  RunListener(const StagePlan& plan, RunFolder& folder, RunObserver& observer, Actions actions)
-      : plan_(plan), folder_(folder), observer_(observer), actions_(std::move(actions)) {}
-
-  void OnScore(const StageState& state, const Task& task, double seconds) override {
-    actions_.save_checkpoint();
-    std::ostringstream line;
-    line << state.name << ',' << task.candidate << ',' << task.document << ',' << seconds << '\n';
-    folder_.Append(kTimesFile, line.str());
-    const Candidate* winner = state.Winner();
-    const bool improved = winner != nullptr && winner->id != best_;
-    if (improved) {
-      best_ = winner->id;
-      folder_.Replace(kBestFile, BestJson({plan_, state}));
-    }
-    observer_.OnProgress(ProgressAt(state, winner, task, seconds));
-  }
-  void OnDrawn(const StageState&, int) override { actions_.save_checkpoint(); }
-  void OnStopped(const StageState&) override { actions_.save_checkpoint(); }
-  void OnGeneration(const StageState& state, int generation) override {
-    actions_.save_history();
-    std::ostringstream text;
-    text << "stage " << state.name << ": generation " << generation << " done, "
-         << state.population.SettledCount() << " evaluations, best perplexity "
-         << state.population.Fitness(state.Winner()->id).value_or(INFINITY);
-    observer_.OnMessage(text.str());
-  }
-  void OnBaselinesFailed() override {
-    const std::string weight = actions_.find_bad_weight();
-    if (!weight.empty()) throw InputError(weight);
-  }
-  void OnEarlyEnd(const StageState& state, int generation, const char* why) override {
-    observer_.OnMessage("stage " + state.name + ": ends after generation " +
-                        std::to_string(generation) + ", " + why);
-  }
-
- private:
-  Progress ProgressAt(const StageState& state, const Candidate* winner, const Task& task,
-                      double seconds) const {
-    Progress progress;
-    static_cast<StageProgress&>(progress) = ProgressOf(plan_, state);
-    progress.stage = state.name;
-    const auto& candidates = state.population.candidates();
-    progress.phase = candidates.empty() ? Progress::Phase::kBaselines
-                     : task.candidate < 0 || task.document >= state.population.fitness()
-                         ? Progress::Phase::kHeldOut
-                         : Progress::Phase::kSearch;
-    if (winner != nullptr) progress.best = *state.population.Fitness(winner->id);
-    progress.seconds = seconds;
-    return progress;
-  }
-
-  const StagePlan& plan_;
-  RunFolder& folder_;
-  RunObserver& observer_;
-  Actions actions_;
-  int64_t best_ = kNoParent;
-};
-
-}  // namespace
 
 Pipeline::Pipeline(const Job& job, RunFolder& folder, StageEvaluators& evaluators,
                    RunObserver& observer)
-    : job_(job), folder_(folder), evaluators_(evaluators), observer_(observer) {}
+    : job_(job),
+      folder_(folder),
+      evaluators_(evaluators),
+      observer_(observer),
+      sources_(job, folder) {}
 
 RunEnd Pipeline::Run(std::stop_token stop) {
+  const auto begun = [this] {
+    return std::ranges::any_of(job_.stages,
+                               [&](const auto& stage) { return HasBegun(folder_, stage); });
+  };
   try {
-    LoadCheckpoint();
-    // A job that the run refuses must not become its job: where there are scores, they are checked
-    // against the model first.
-    if (state_.stages.empty()) SaveJob();
+    // A job that the run refuses must not become its job: where something has begun, it is checked
+    // first.
+    if (!begun()) SaveJob();
     return RunStages(std::move(stop));
   } catch (const std::exception&) {
-    if (!std::filesystem::exists(folder_.File(kCheckpointFile))) folder_.Abandon();
+    if (!begun()) folder_.Abandon();
     throw;
   }
 }
 
 RunEnd Pipeline::RunStages(std::stop_token stop) {
-  const RopeShape shape = evaluators_.Shape();
-  const std::string where = folder_.File(kCheckpointFile).string();
-  if (state_.stages.empty()) state_.shape = shape;
-  if (state_.shape != shape) {
-    throw InputError(where +
-                     ": the run began with another head size, base or original length than "
-                     "the model's");
-  }
-  for (const StageOptions& options : job_.stages) plans_.push_back(PlanStage(options, shape));
-  if (AllDone(where)) {
+  const size_t last = OpenStages();
+  if (last == job_.stages.size()) {
     SaveResults();
     return RunEnd::kAlreadyDone;
   }
-  for (size_t i = 0; i < plans_.size(); ++i) {
-    if (!RunStage(i, stop)) return RunEnd::kStopped;
+  for (size_t i = 0; i <= last; ++i) {
+    if (!runs_[i]) runs_[i] = Open(job_.stages[i]);
+    // Of a finished stage too: its factors stand beside those of the stages to come.
+    if (!runs_[i]->Prepare(stop)) return RunEnd::kStopped;
+    SaveJob();
+    if (runs_[i]->IsDone()) continue;
+    SetResultsAside();
+    const StageEnd end = runs_[i]->Run(stop);
+    if (end == StageEnd::kWaiting) return RunEnd::kWaiting;
+    if (end == StageEnd::kStopped) return RunEnd::kStopped;
   }
   SaveResults();
   return RunEnd::kDone;
 }
 
-bool Pipeline::AllDone(const std::string& where) {
-  bool done = true;
-  for (size_t i = 0; i < plans_.size(); ++i) {
-    if (i < state_.stages.size()) CheckCandidates(state_.stages[i], plans_[i], where);
-    done = done && IsDoneAt(i);
+size_t Pipeline::OpenStages() {
+  size_t last = job_.stages.size();
+  std::vector<std::string> open;  // stages that are not finished, or wait for one that is not
+  for (size_t i = 0; i < job_.stages.size(); ++i) {
+    const StageOptions& stage = job_.stages[i];
+    runs_.emplace_back();
+    const auto sources = SourcesOf(stage);
+    const auto waits_for = std::ranges::find_first_of(sources, open);
+    if (waits_for == sources.end()) {
+      runs_[i] = Open(stage);
+      if (runs_[i]->IsDone()) continue;
+    } else {
+      RefuseIfBegun(stage, *waits_for);
+    }
+    open.push_back(stage.name);
+    last = i;
   }
-  return done;
+  return last;
 }
 
-bool Pipeline::IsDoneAt(size_t stage) {
-  if (stage >= state_.stages.size()) return false;
-  StageState& state = state_.stages[stage];
-  auto end = EndOf(plans_[stage], Seed(), state, HoursOf(plans_[stage].options));
-  if (!end) return false;
-  const bool judged = end->population.SettledCount() > state.population.SettledCount();
-  state = std::move(*end);
-  if (judged) SaveCheckpoint();
-  return true;
+void Pipeline::RefuseIfBegun(const StageOptions& stage, const std::string& source) const {
+  if (!HasBegun(folder_, stage)) return;
+  throw InputError(
+      folder_.path().string() + ": stage " + stage.name + " has begun, but stage " + source +
+      " before it is not finished (was its budget raised?); allowed: set aside what was "
+      "made with it: longrope resume " +
+      folder_.path().string() + " --from " + stage.name);
 }
 
-bool Pipeline::RunStage(size_t index, std::stop_token stop) {
-  const StagePlan& plan = plans_[index];
-  if (!plan.warning.empty()) observer_.OnWarning(plan.warning);
-  Evaluator* evaluator = evaluators_.For(plan.options, stop);
-  if (evaluator == nullptr) return false;
-  // Of a finished stage too: its factors stand beside those of the stages to come.
-  StageState& state = StateOf(index, evaluator->Fingerprint());
-  if (IsDoneAt(index)) return true;
-  // What an earlier end wrote is no result of the run that now goes on.
+std::unique_ptr<StageRun> Pipeline::Open(const StageOptions& stage) {
+  const Folder folder = folder_.Stage(stage.name);
+  if (stage.kind == "finetune") {
+    return std::make_unique<FinetuneRun>(sources_, stage, folder, observer_);
+  }
+  if (stage.kind == "evaluate") {
+    return std::make_unique<EvaluateRun>(sources_, stage, folder, observer_);
+  }
+  return OpenSearches(stage);
+}
+
+std::unique_ptr<StageRun> Pipeline::OpenSearches(const StageOptions& stage) {
+  const std::string path = sources_.ModelPath(stage.model);
+  StageModel model = evaluators_.ModelAt(path);
+  FactorFile extended;
+  if (stage.kind == "readjust") {
+    if (!stage.extends.empty()) {
+      extended = sources_.FactorsOf(stage.extends);
+      model.given = {extended.Longest().length, extended.Longest().factors};
+    } else if (model.given) {
+      extended.buckets = {{model.given->length, model.given->factors, ""}};
+    }
+  }
+  std::vector<std::unique_ptr<SearchRun>> searches;
+  for (const StageOptions& search : SearchesOf(stage)) {
+    const Folder folder = SearchFolder(folder_, stage, search);
+    folder.Make();
+    searches.push_back(std::make_unique<SearchRun>(StageJob(job_, search), path, model, folder,
+                                                   evaluators_, observer_));
+  }
+  if (stage.kind == "search") return std::move(searches.front());
+  return std::make_unique<ReadjustRun>(std::move(searches), std::move(extended),
+                                       folder_.Sub(stage.name),
+                                       Sha256Hex(JobIdentity(StageJob(job_, stage))));
+}
+
+void Pipeline::SetResultsAside() const {
   for (const auto& [name, previous] :
        {std::pair{kFactorsFile, kPreviousFactorsFile}, std::pair{kTableFile, kPreviousTableFile}}) {
-    if (std::filesystem::exists(folder_.File(name))) folder_.Rename(name, previous);
-  }
-  RunListener listener(plan, folder_, observer_,
-                       {[this] { SaveCheckpoint(); }, [this] { SaveHistory(); },
-                        [this] { return evaluators_.FindNonFiniteWeight(); }});
-  SearchStage stage(plan, Seed(), *evaluator, &state, listener);
-  try {
-    return stage.Run(std::move(stop), HoursOf(plan.options)) != StageEnd::kStopped;
-  } catch (const AllCandidatesFailed& failed) {
-    const std::string weight = evaluators_.FindNonFiniteWeight();
-    throw InputError(weight.empty() ? std::string(failed.what()) : weight);
+    if (folder_.Has(name)) folder_.Rename(name, previous);
   }
 }
-
-void Pipeline::LoadCheckpoint() {
-  state_.identity = JobIdentity(job_);
-  auto loaded = LoadNewestCheckpoint(
-      folder_.path(), job_, [this](const std::string& warning) { observer_.OnWarning(warning); });
-  if (!loaded) return;
-  state_ = std::move(loaded->state);
-  // The next checkpoint must not push out the whole one for the damaged one.
-  if (loaded->newest_damaged) folder_.Rename(kCheckpointFile, kDamagedCheckpointFile);
-}
-
-StageState& Pipeline::StateOf(size_t stage, const FingerprintParts& fingerprint) {
-  if (stage == state_.stages.size()) {
-    state_.stages.emplace_back(job_.stages[stage]);
-    state_.stages.back().fingerprint = fingerprint;
-  }
-  StageState& state = state_.stages[stage];
-  CheckFingerprint(state.fingerprint, fingerprint, state.name,
-                   folder_.File(kCheckpointFile).string());
-  SaveJob();
-  return state;
-}
-
-uint64_t Pipeline::Seed() const { return static_cast<uint64_t>(job_.seed); }
 
 void Pipeline::SaveJob() const { folder_.Replace(kJobFile, JobText(job_)); }
 
-void Pipeline::SaveCheckpoint() const { folder_.SaveCheckpoint(WriteCheckpoint(state_)); }
-
-std::vector<StageView> Pipeline::Views() const {
-  std::vector<StageView> views;
-  for (size_t i = 0; i < state_.stages.size(); ++i) {
-    views.push_back({plans_[i], state_.stages[i]});
-  }
-  return views;
-}
-
-void Pipeline::SaveHistory() const { folder_.Replace(kHistoryFile, HistoryCsv(Views())); }
-
 void Pipeline::SaveResults() {
-  const std::vector<StageView> views = Views();
-  SaveHistory();
-  folder_.Replace(kBestFile, BestJson(views.back()));
-  table_ = ResultTable(views);
+  table_.clear();
+  std::vector<FactorFile> files;
+  std::string model;  // of the last search: its factors go together
+  for (size_t i = 0; i < runs_.size(); ++i) {
+    const StageOptions& stage = job_.stages[i];
+    const auto rows = ResultTable(runs_[i]->Views());
+    table_.insert(table_.end(), rows.begin(), rows.end());
+    if (!stage.Searches()) continue;
+    if (stage.model != model) files.clear();
+    model = stage.model;
+    files.push_back(sources_.FactorsOf(stage.name));
+  }
+  if (files.empty()) return;
   folder_.Replace(kTableFile, TableCsv(table_));
-  folder_.Replace(kFactorsFile, WriteFactorFile(WinningFactors(views, Sha256Hex(state_.identity))));
+  FactorFile merged = Merged(files);
+  merged.provenance["job_digest"] = Sha256Hex(JobIdentity(job_));
+  folder_.Replace(kFactorsFile, WriteFactorFile(merged));
 }
 
-double Pipeline::HoursOf(const StageOptions& stage) const {
-  if (!stage.max_hours || !std::filesystem::exists(folder_.File(kTimesFile))) return 0;
-  std::istringstream lines(ReadFile(folder_.File(kTimesFile), kMaxTimes));
-  double seconds = 0;
-  for (std::string line; std::getline(lines, line);) {
-    if (!line.starts_with(stage.name + ",")) continue;
-    const char* begin = line.data() + line.rfind(',') + 1;
-    double value = 0;  // stays 0 where a crash cut the line off
-    std::from_chars(begin, line.data() + line.size(), value);
-    seconds += value;
-  }
-  return seconds / 3600;
+std::string Pipeline::Report() const {
+  std::string text;
+  for (const auto& run : runs_) text += run->Report();
+  return text;
+}
+
+bool HasBegun(const Folder& run, const StageOptions& stage) {
+  if (!stage.Searches()) return run.Sub(stage.name).Has(kStageFile);
+  const auto searches = SearchesOf(stage);
+  return std::ranges::any_of(searches, [&](const StageOptions& search) {
+    return SearchFolder(run, stage, search).Has(kCheckpointFile);
+  });
 }
 
 }  // namespace longrope

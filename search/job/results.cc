@@ -259,7 +259,7 @@ FactorFile WinningFactors(const std::vector<StageView>& stages, const std::strin
   std::map<int64_t, const StageView*> by_length;
   for (const StageView& stage : stages) by_length[stage.plan.options.length] = &stage;
   FactorFile file;
-  const RopeShape& shape = stages.front().plan.shape;
+  const RopeShape& shape = stages.front().plan.model.shape;
   file.original_length = shape.original_length;
   file.rope_base = shape.base;
   file.head_dim = shape.head_dim;

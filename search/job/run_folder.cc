@@ -12,8 +12,6 @@ namespace longrope {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::string_view kLockFile = "lock";
-
 std::string Holder(int file) {
   char text[64] = {};
   const ssize_t got = ::pread(file, text, sizeof(text) - 1, 0);
@@ -35,8 +33,7 @@ void RefuseUsed(const fs::path& folder) {
     throw InputError(folder.string() + ": holds a run already; go on with \"longrope resume " +
                      folder.string() + "\", or give another output.folder");
   }
-  for (std::string_view name : {kCheckpointFile, kPreviousCheckpointFile, kHistoryFile, kBestFile,
-                                kFactorsFile, kTableFile}) {
+  for (std::string_view name : {kFactorsFile, kTableFile, kCheckpointFile}) {
     if (!fs::exists(folder / name)) continue;
     throw InputError(folder.string() + ": holds a " + std::string(name) +
                      " already, which a run would write over; give another output.folder");
@@ -128,45 +125,18 @@ RunFolder RunFolder::Open(FileSystem& files, const fs::path& folder) {
   return run;
 }
 
-void RunFolder::Replace(std::string_view name, std::string_view bytes) const {
-  ReplaceFile(*files_, File(name), bytes);
-}
-
-void RunFolder::Append(std::string_view name, std::string_view text) const {
-  AppendFile(*files_, File(name), text);
-}
-
-void RunFolder::KeepPrevious() const {
-  const std::string current = File(kCheckpointFile).string();
-  const fs::path previous = File(kPreviousCheckpointFile);
-  // A second name for the old file, moved into place: there is never a moment without one.
-  const std::string link = previous.string() + ".tmp.link";
-  files_->Unlink(link);
-  if (files_->Link(current, link) != 0) {  // not every file system has hard links
-    ReplaceFile(*files_, previous, ReadFile(current, INT64_MAX));
-    return;
-  }
-  if (files_->Rename(link, previous.string()) != 0) ThrowFileError(previous, "cannot be written");
-  // rename does nothing between two names of one file, as after a save that failed half-way.
-  files_->Unlink(link);
-}
-
-void RunFolder::SaveCheckpoint(std::string_view bytes) const {
-  if (fs::exists(File(kCheckpointFile))) KeepPrevious();
-  Replace(kCheckpointFile, bytes);
-}
-
-void RunFolder::Rename(std::string_view from, std::string_view to) const {
-  if (files_->Rename(File(from).string(), File(to).string()) != 0) {
-    ThrowFileError(File(from), "cannot be renamed");
-  }
+Folder RunFolder::Stage(std::string_view name) {
+  const Folder folder = Sub(name);
+  for (fs::path& path : MissingFolders(folder.path())) made_.push_back(std::move(path));
+  folder.Make();
+  return folder;
 }
 
 void RunFolder::Abandon() {
   if (!created_) return;
   for (std::string_view name : {kJobFile, kLogFile, kLockFile, kKeyTokensFile}) {
     if (name == kLogFile && had_log_) continue;
-    files_->Unlink(File(name).string());
+    files().Unlink(File(name).string());
   }
   RemoveIfEmpty(made_);
 }

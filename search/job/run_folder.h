@@ -1,5 +1,4 @@
-// The folder of one run: who may write to it, and how its files are written. What they hold:
-// results/README.md.
+// The folder of one run: who may write to it. What its files hold: results/README.md.
 #pragma once
 
 #include <filesystem>
@@ -8,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "eval/storage/files.h"
+#include "search/job/folder.h"
 
 namespace longrope {
 
@@ -30,7 +29,7 @@ class RunLock {
   int file_ = -1;
 };
 
-class RunFolder {
+class RunFolder : public Folder {
  public:
   // A folder for a new run, made with its parents and locked. Throws InputError if a run is there
   // already, naming `resume`.
@@ -38,43 +37,19 @@ class RunFolder {
   // The folder of a run that began before, locked. Throws InputError if there is none.
   static RunFolder Open(FileSystem& files, const std::filesystem::path& folder);
 
-  const std::filesystem::path& path() const { return folder_; }
-  std::filesystem::path File(std::string_view name) const { return folder_ / name; }
-  // ReplaceFile on a file of the folder.
-  void Replace(std::string_view name, std::string_view bytes) const;
-  // Appends to a file that need not survive a crash whole. Throws FileError.
-  void Append(std::string_view name, std::string_view text) const;
-  // checkpoint.h5; the one before stays as checkpoint.previous.h5.
-  void SaveCheckpoint(std::string_view bytes) const;
-  // Gives a file of the folder another name. Throws FileError.
-  void Rename(std::string_view from, std::string_view to) const;
+  // The folder of a stage, made.
+  Folder Stage(std::string_view name);
   // Removes what Create and this run wrote, so that nothing is left of a run that could not begin.
   // Nothing happens to a folder that Open opened: what is there began earlier.
   void Abandon();
 
  private:
-  RunFolder(FileSystem& files, std::filesystem::path folder)
-      : files_(&files), folder_(std::move(folder)) {}
-  // Gives checkpoint.h5 its second name.
-  void KeepPrevious() const;
+  using Folder::Folder;
 
-  FileSystem* files_;
-  std::filesystem::path folder_;
   bool created_ = false;                     // by Create
   std::vector<std::filesystem::path> made_;  // folders that were not there before, outermost first
   bool had_log_ = false;                     // before Create
   std::unique_ptr<RunLock> lock_;
 };
-
-// Names of the files of a run.
-inline constexpr std::string_view kJobFile = "job.yaml", kCheckpointFile = "checkpoint.h5",
-                                  kPreviousCheckpointFile = "checkpoint.previous.h5",
-                                  kDamagedCheckpointFile = "checkpoint.damaged.h5",
-                                  kPreviousFactorsFile = "factors.previous.json",
-                                  kPreviousTableFile = "table.previous.csv",
-                                  kHistoryFile = "history.csv", kTimesFile = "times.csv",
-                                  kLogFile = "log.txt", kBestFile = "best.json",
-                                  kFactorsFile = "factors.json", kTableFile = "table.csv",
-                                  kKeyTokensFile = "key_tokens.csv";
 
 }  // namespace longrope

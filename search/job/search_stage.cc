@@ -89,7 +89,7 @@ bool SearchStage::EndEarly(int generation, const char* why) {
 
 bool SearchStage::DrawGeneration(int generation) {
   const EvolutionOptions& options = plan_.options.evolution;
-  const Evolution evolution(plan_.space, options, plan_.seeds, plan_.centre, seed_, state_->name);
+  const Evolution evolution(plan_.space, options, plan_.seeds, plan_.family, seed_, state_->name);
   if (evolution.Draw(generation, &state_->population) > 0) {
     listener_.OnDrawn(*state_, generation);
     return true;

@@ -36,7 +36,11 @@ class AllCandidatesFailed : public InputError {
   using InputError::InputError;
 };
 
-enum class StageEnd { kDone, kStopped };
+enum class StageEnd {
+  kDone,
+  kStopped,
+  kWaiting,  // for what the user must put in place
+};
 
 class SearchStage {
  public:

@@ -1,6 +1,7 @@
 // Which documents a stage scores.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "eval/text/corpus.h"
@@ -8,9 +9,15 @@
 
 namespace longrope {
 
+// Where a stage's texts are.
+const std::string& TextPath(const Job& job, const StageOptions& stage);
+
+// The texts that a stage names, or all, in the order of the corpus. Throws InputError.
+std::vector<std::string> TextsOf(const Job& job, const StageOptions& stage);
+
 // The stage's fitness documents, then its held-out ones: a seeded draw, no book twice, each from
-// the beginning of its book or from a seeded offset. Throws InputError with the counts by length if
-// there are too few books.
+// the beginning of its book or from a seeded offset; from the books that the stage names for
+// either, where it does. Throws InputError with the counts by length if there are too few books.
 std::vector<Document> DrawStageDocuments(const Job& job, const StageOptions& stage,
                                          const Tokenizer& tokenizer);
 

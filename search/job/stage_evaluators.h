@@ -6,20 +6,21 @@
 #include <string>
 
 #include "eval/evaluator.h"
-#include "eval/rope_factors.h"
-#include "search/job/job_options.h"
+#include "search/job/stage_plan.h"
 
 namespace longrope {
 
 class StageEvaluators {
  public:
   virtual ~StageEvaluators() = default;
-  // The model's rotation, its original length known. Throws InputError.
-  virtual RopeShape Shape() = 0;
-  // Documents drawn, model bound: the fitness documents, then the held-out ones. Valid until the
-  // next call; nullptr if stopped. Throws InputError.
-  virtual Evaluator* For(const StageOptions& stage, std::stop_token stop) = 0;
-  // A weight that is not finite, "" if all are.
+  // Rotation of the model in a folder, its original length known, and the factors that its config
+  // carries. Throws InputError.
+  virtual StageModel ModelAt(const std::string& path) = 0;
+  // Documents drawn, the model at `path` bound: the fitness documents, then the held-out ones.
+  // Valid until the next call; nullptr if stopped. Throws InputError.
+  virtual Evaluator* For(const StageOptions& stage, const std::string& path,
+                         std::stop_token stop) = 0;
+  // A weight that is not finite of the model that was bound last, "" if all are.
   virtual std::string FindNonFiniteWeight() = 0;
 };
 

@@ -88,9 +88,10 @@ std::string ScoreKey(const FingerprintParts& fingerprint, const Task& task) {
   return Sha256Hex(text);
 }
 
-Evaluator* CachedStages::For(const StageOptions& stage, std::stop_token stop) {
+Evaluator* CachedStages::For(const StageOptions& stage, const std::string& path,
+                             std::stop_token stop) {
   evaluator_.reset();
-  Evaluator* inner = stages_.For(stage, std::move(stop));
+  Evaluator* inner = stages_.For(stage, path, std::move(stop));
   if (inner != nullptr) evaluator_ = std::make_unique<CachedEvaluator>(*inner, cache_);
   return evaluator_.get();
 }

@@ -41,8 +41,8 @@ class CachedStages final : public StageEvaluators {
  public:
   // Both outlive it.
   CachedStages(StageEvaluators& stages, ScoreCache& cache) : stages_(stages), cache_(cache) {}
-  RopeShape Shape() override { return stages_.Shape(); }
-  Evaluator* For(const StageOptions& stage, std::stop_token stop) override;
+  StageModel ModelAt(const std::string& path) override { return stages_.ModelAt(path); }
+  Evaluator* For(const StageOptions& stage, const std::string& path, std::stop_token stop) override;
   std::string FindNonFiniteWeight() override { return stages_.FindNonFiniteWeight(); }
 
   // What For gave last; nullptr before.

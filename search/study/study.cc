@@ -81,8 +81,8 @@ std::optional<std::vector<CellResult>> StudyRunner::Run(std::stop_token stop) {
 
 void StudyRunner::CheckCells() {
   const auto stages = make_stages_(study_.cells.front().job, observer_);
-  const RopeShape shape = stages->Shape();
-  for (const StudyCell& cell : study_.cells) PlanStage(cell.job.stages.front(), shape);
+  const StageModel model = stages->ModelAt(study_.cells.front().job.model.path);
+  for (const StudyCell& cell : study_.cells) PlanStage(cell.job.stages.front(), model);
 }
 
 std::optional<CellResult> StudyRunner::RunCell(const StudyCell& cell, std::stop_token stop) {
@@ -93,22 +93,26 @@ std::optional<CellResult> StudyRunner::RunCell(const StudyCell& cell, std::stop_
   Pipeline pipeline(cell.job, folder, cached, observer);
   if (pipeline.Run(stop) == RunEnd::kStopped) return std::nullopt;
 
+  const StageOptions& stage = cell.job.stages.front();
+  const Folder search = folder.Sub(stage.name);
   const auto loaded = LoadNewestCheckpoint(
-      folder.path(), cell.job, [&](const std::string& text) { observer.OnWarning(text); });
-  const StageState& state = loaded->state.stages.front();
-  const StagePlan plan = PlanStage(cell.job.stages.front(), loaded->state.shape);
+      search.path(), cell.job, [&](const std::string& text) { observer.OnWarning(text); });
+  const StageState& state = loaded->record.state;
+  const StagePlan plan = PlanStage(stage, loaded->record.model);
   CellResult result = ResultOf(plan, state, study_.marks);
   result.method = cell.method;
   result.length = cell.length;
   result.seed = cell.job.seed;
-  const std::string where = folder.File(kCheckpointFile).string();
-  if (!ScorePoints(plan, state, where, cached, &result.points, stop)) return std::nullopt;
+  const std::string where = search.File(kCheckpointFile).string();
+  const std::string& path = cell.job.model.path;
+  if (!ScorePoints(plan, state, where, path, cached, &result.points, stop)) return std::nullopt;
   return result;
 }
 
 bool StudyRunner::ScorePoints(const StagePlan& plan, const StageState& state,
-                              const std::string& where, CachedStages& cached,
-                              std::vector<CellPoint>* points, std::stop_token stop) {
+                              const std::string& where, const std::string& path,
+                              CachedStages& cached, std::vector<CellPoint>* points,
+                              std::stop_token stop) {
   const int fitness = state.population.fitness();
   const auto keep = [&](const Task& task, const Score& score) {
     for (CellPoint& point : *points) {
@@ -136,7 +140,7 @@ bool StudyRunner::ScorePoints(const StagePlan& plan, const StageState& state,
   if (missing.empty()) return true;
   // A search that was finished before has asked for no evaluator.
   Evaluator* evaluator =
-      cached.current() != nullptr ? cached.current() : cached.For(plan.options, stop);
+      cached.current() != nullptr ? cached.current() : cached.For(plan.options, path, stop);
   if (evaluator == nullptr) return false;
   CheckFingerprint(state.fingerprint, evaluator->Fingerprint(), state.name, where);
   size_t scored = 0;

@@ -43,7 +43,8 @@ class StudyRunner {
   std::optional<CellResult> RunCell(const StudyCell& cell, std::stop_token stop);
   // Held-out scores of every point: from the cache, else from `cached`. False if stopped.
   bool ScorePoints(const StagePlan& plan, const StageState& state, const std::string& where,
-                   CachedStages& cached, std::vector<CellPoint>* points, std::stop_token stop);
+                   const std::string& path, CachedStages& cached, std::vector<CellPoint>* points,
+                   std::stop_token stop);
   void SaveResults(const std::vector<CellResult>& results) const;
 
   const Study& study_;

@@ -6,8 +6,8 @@
 #include <set>
 #include <string>
 
+#include "search/bootstrap.h"
 #include "search/number_text.h"
-#include "search/study/bootstrap.h"
 
 namespace longrope {
 namespace {

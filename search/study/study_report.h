@@ -25,8 +25,8 @@ struct SummaryRow {
   // same held-out documents; not compared where there are none.
   bool compared = false;
   double difference = 0, low = 0, high = 0;
-  // Seeds on which it came down to the reference's last held-out perplexity at a mark or the end, to
-  // stay, and the scores that the slowest of them had spent by then.
+  // Seeds on which it came down to the reference's last held-out perplexity at a mark or the end,
+  // to stay, and the scores that the slowest of them had spent by then.
   size_t reached = 0;
   int64_t reached_scores = 0;
 };

@@ -55,8 +55,8 @@ using Files = std::map<std::string, std::string>;
 // The files of a run that must not differ between equal runs.
 inline Files FinalFiles(const std::filesystem::path& run) {
   Files files;
-  for (const char* name :
-       {"history.csv", "checkpoint.h5", "factors.json", "best.json", "table.csv"}) {
+  for (const char* name : {"a/history.csv", "a/checkpoint.h5", "a/factors.json", "a/best.json",
+                           "factors.json", "table.csv"}) {
     files[name] = Sha256Hex(SlurpFile(run / name));
   }
   return files;

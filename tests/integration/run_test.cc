@@ -24,18 +24,18 @@ TEST(Search, LeavesTheWholeRunFolderAndSaysWhereTheFactorsAre) {
   const Output output = RunProcess(Longrope({"search", SmallJob(folder.path())}));
   ASSERT_EQ(output.code, 0) << output.err;
   const fs::path run = folder / "run";
-  for (const char* name :
-       {"job.yaml", "lock", "checkpoint.h5", "checkpoint.previous.h5", "history.csv", "times.csv",
-        "log.txt", "best.json", "factors.json", "table.csv"}) {
+  for (const char* name : {"job.yaml", "lock", "log.txt", "factors.json", "table.csv",
+                           "a/checkpoint.h5", "a/checkpoint.previous.h5", "a/history.csv",
+                           "a/times.csv", "a/best.json", "a/factors.json", "a/table.csv"}) {
     EXPECT_TRUE(fs::exists(run / name)) << name;
   }
-  EXPECT_EQ(testing::Snapshot(run).size(), 10u);  // no temporary is left
+  EXPECT_EQ(testing::Snapshot(run).size(), 13u);  // no temporary is left
   EXPECT_NE(output.out.find("factors: " + (run / "factors.json").string() + "\n"),
             std::string::npos);
   EXPECT_NE(output.out.find("searched"), std::string::npos);
   EXPECT_NE(output.err.find("'0'"), std::string::npos);  // the documents are named in the log
   // 6 of generation 0 and twice 2 + 2 children.
-  const std::string history = testing::SlurpFile(run / "history.csv");
+  const std::string history = testing::SlurpFile(run / "a/history.csv");
   EXPECT_EQ(std::ranges::count(history, '\n'), 1 + 14);
   for (const auto& [name, digest] : FinalFiles(run)) {
     const std::string bytes = testing::SlurpFile(run / name);
@@ -98,7 +98,7 @@ TEST(Search, KilledAtAnyTimeItResumesToTheSameBytes) {
     search.insert(search.end(), {"--set", std::string("stages.a.") + setting});
   }
   search = Longrope(search);
-  const fs::path times = folder / "run/times.csv";
+  const fs::path times = folder / "run/a/times.csv";
   ASSERT_EQ(RunProcess(search).code, 0);
   const auto scores = static_cast<uint32_t>(LinesOf(times));
   const auto expected = FinalFiles(folder / "run");
@@ -133,7 +133,7 @@ TEST(Search, StopsOnASignalWithExitCode75AndGoesOn) {
   for (int signal : {SIGTERM, SIGINT, SIGUSR1}) {
     fs::remove_all(folder / "run");
     Process process(Longrope({"search", job}));
-    ASSERT_TRUE(process.WaitFor([&] { return fs::exists(folder / "run/best.json"); }));
+    ASSERT_TRUE(process.WaitFor([&] { return fs::exists(folder / "run/a/best.json"); }));
     process.Signal(signal);
     process.Signal(signal);  // a second one corrupts nothing
     const Output stopped = process.Wait();
@@ -151,7 +151,7 @@ TEST(Search, ASecondProcessIsRefusedAndChangesNothing) {
   const TempFolder folder;
   const std::string job = SmallJob(folder.path());
   Process first(Longrope({"search", job}));
-  ASSERT_TRUE(first.WaitFor([&] { return fs::exists(folder / "run/best.json"); }));
+  ASSERT_TRUE(first.WaitFor([&] { return fs::exists(folder / "run/a/best.json"); }));
   first.Halt();  // holds still while the other tries
   const auto before = testing::Snapshot(folder / "run");
   ExpectRefused(RunProcess(Longrope({"resume", folder / "run"})), {"process ", "is working"});
@@ -181,8 +181,8 @@ TEST(Search, BudgetsMayBeRaisedAndOtherKeysNot) {
   ASSERT_EQ(raised.code, 0) << raised.err;
   auto files = FinalFiles(folder / "run"), whole = FinalFiles(folder / "whole");
   // The checkpoint also keeps what the earlier winner scored on held-out documents.
-  files.erase("checkpoint.h5");
-  whole.erase("checkpoint.h5");
+  files.erase("a/checkpoint.h5");
+  whole.erase("a/checkpoint.h5");
   EXPECT_EQ(files, whole);
   // A run may be moved.
   fs::rename(folder / "run", folder / "moved");
@@ -196,7 +196,7 @@ TEST(Search, ADryRunPrintsTheJobAndItsCostAndWritesNothing) {
   const Output output = RunProcess(Longrope({"search", job, "--dry-run"}));
   EXPECT_EQ(output.code, 0) << output.err;
   for (const char* part : {"population: 6", "evaluations: 14",
-                           "scores: ", "memory: ", "time: ", "fitness: ", "held-out: "}) {
+                           "scores: ", "memory: ", "time here: ", "fitness: ", "held-out: "}) {
     EXPECT_NE(output.out.find(part), std::string::npos) << part << " in " << output.out;
   }
   EXPECT_EQ(testing::Snapshot(folder.path()), before);
@@ -212,7 +212,7 @@ TEST(Search, ADryRunPrintsTheJobAndItsCostAndWritesNothing) {
 TEST(Search, ShowReadsTheCheckpointBeforeADamagedOne) {
   const TempFolder folder;
   ASSERT_EQ(RunProcess(Longrope({"search", SmallJob(folder.path())})).code, 0);
-  fs::resize_file(folder / "run/checkpoint.h5", 1000);
+  fs::resize_file(folder / "run/a/checkpoint.h5", 1000);
   const Output show = RunProcess(Longrope({"show", folder / "run"}));
   EXPECT_EQ(show.code, 0) << show.err;
   EXPECT_NE(show.err.find("trying the checkpoint before it"), std::string::npos);

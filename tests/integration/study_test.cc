@@ -56,14 +56,14 @@ TEST(StudyCommand, StopsOnASignalAndTheSameCommandGoesOn) {
   ASSERT_EQ(RunProcess(Longrope({"study", SmallStudy(whole)})).code, 0);
   const std::string study = SmallStudy(folder);
   Process process(Longrope({"study", study}));
-  ASSERT_TRUE(
-      process.WaitFor([&] { return fs::exists(folder / "out/cells/warm-320-1/best.json"); }));
+  ASSERT_TRUE(process.WaitFor(
+      [&] { return fs::exists(folder / "out/cells/warm-320-1/extend/best.json"); }));
   process.Signal(SIGTERM);
   const Output stopped = process.Wait();
   EXPECT_EQ(stopped.code, 75) << stopped.err;
   EXPECT_NE(stopped.err.find("the same command goes on"), std::string::npos) << stopped.err;
   Process killed(Longrope({"study", study}));
-  killed.WaitFor([&] { return fs::exists(folder / "out/cells/paper-320-2/best.json"); });
+  killed.WaitFor([&] { return fs::exists(folder / "out/cells/paper-320-2/extend/best.json"); });
   killed.Signal(SIGKILL);
   killed.Wait();
   ASSERT_EQ(RunProcess(Longrope({"study", study})).code, 0);

@@ -30,7 +30,9 @@ struct Search {
 
   Evolution Make() const {
     return Evolution(space, options, MethodSeeds({"pi", "ntk", "yarn"}, space, kShape, 8, {}),
-                     CentreCurve(kShape, 8, 1.17), 11, "stage");
+                     std::make_shared<CurveFamily>(space, CentreCurve(kShape, 8, 1.17),
+                                                   options.warm_start.steps),
+                     11, "stage");
   }
   void Score() {
     for (const Candidate& candidate : std::vector<Candidate>(population.candidates())) {

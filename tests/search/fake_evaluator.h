@@ -76,10 +76,13 @@ class FakeStages final : public StageEvaluators {
  public:
   FakeEvaluator evaluator;
   RopeShape shape = {32, 10000, 256};
+  std::optional<FactorBucket> given;  // factors that the model carries
   std::string bad_weight;
 
-  RopeShape Shape() override { return shape; }
-  Evaluator* For(const StageOptions&, std::stop_token) override { return &evaluator; }
+  StageModel ModelAt(const std::string&) override { return {shape, given}; }
+  Evaluator* For(const StageOptions&, const std::string&, std::stop_token) override {
+    return &evaluator;
+  }
   std::string FindNonFiniteWeight() override { return bad_weight; }
 };
 

@@ -33,7 +33,9 @@ struct Search {
   }
   Evolution Make(uint64_t seed = 3) const {
     return Evolution(space, options, MethodSeeds({"pi", "ntk", "yarn"}, space, kShape, 8, {}),
-                     CentreCurve(kShape, 8, 1.17), seed, "stage");
+                     std::make_shared<CurveFamily>(space, CentreCurve(kShape, 8, 1.17),
+                                                   options.warm_start.steps),
+                     seed, "stage");
   }
   void Score() {
     for (const Candidate& candidate : std::vector<Candidate>(population.candidates())) {

@@ -23,106 +23,96 @@ using testing::WriteFile;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// A state with everything in it: unscored, partly scored and failed candidates, two stages.
-RunState FullState(const Job& job) {
-  RunState state{JobIdentity(job), {32, 10000, 256}, {}};
-  for (const StageOptions& options : job.stages) {
-    StageState& stage = state.stages.emplace_back(options);
-    stage.fingerprint = {
-        {"model", "digest"}, {"document 0", "A title\twith a tab 12ab"}, {"e", ""}};
-    Population& population = stage.population;
-    Genome genome{std::vector<int32_t>(16, 7), 2, 0};
-    for (int i = 0; i < kOrigins; ++i) {
-      genome.steps.back() = 100 + i;
-      population.Add(i / 3, static_cast<Origin>(i), {i - 1, i % 2 == 0 ? kNoParent : i - 2},
-                     genome);
-    }
-    population.SetScore(0, 0, {0.1 + 0.2, 7});
-    population.SetScore(1, 0, {-0.0, 7});
-    population.SetScore(1, 1, {std::nan(""), 8});
-    population.SetScore(2, 0, {kInfinity, 1});
-    population.SetScore(3, 0, {1e308, std::numeric_limits<int64_t>::max()});
-    stage.SetBaselines({{"yarn", "own", {std::vector<float>(16, 1.1f), 0, 1.2079}},
-                        {"yarn", "run", {std::vector<float>(16, 1.1f), 0, 1.17}},
-                        {"dynamic-ntk", "own", {std::vector<float>(16, 3e-3f), 0, 1}}});
-    stage.baselines[1].scores[0] = Score{2.5, 9};
+// A state with everything in it: unscored, partly scored and failed candidates, factors to build
+// on.
+StageRecord FullRecord(const Job& job) {
+  const FactorBucket given{1024, {std::vector<float>(16, 1.3f), 8, 1.1}};
+  StageRecord record{JobIdentity(job), {{32, 10000, 256}, given}, StageState(job.stages[0])};
+  StageState& stage = record.state;
+  stage.fingerprint = {{"model", "digest"}, {"document 0", "A title\twith a tab 12ab"}, {"e", ""}};
+  Population& population = stage.population;
+  Genome genome{std::vector<int32_t>(16, 7), 2, 0};
+  for (int i = 0; i < kOrigins; ++i) {
+    genome.steps.back() = 100 + i;
+    population.Add(i / 3, static_cast<Origin>(i), {i - 1, i % 2 == 0 ? kNoParent : i - 2}, genome);
   }
-  return state;
+  population.SetScore(0, 0, {0.1 + 0.2, 7});
+  population.SetScore(1, 0, {-0.0, 7});
+  population.SetScore(1, 1, {std::nan(""), 8});
+  population.SetScore(2, 0, {kInfinity, 1});
+  population.SetScore(3, 0, {1e308, std::numeric_limits<int64_t>::max()});
+  stage.SetBaselines({{"yarn", "own", {std::vector<float>(16, 1.1f), 0, 1.2079}},
+                      {"yarn", "run", {std::vector<float>(16, 1.1f), 0, 1.17}},
+                      {"unchanged", "own", {std::vector<float>(16, 3e-3f), 28, 1}}});
+  stage.baselines[1].scores[0] = Score{2.5, 9};
+  return record;
 }
 
-Job TwoStages() {
-  Job job = SmallJob("/run");
-  job.stages.push_back(job.stages[0]);
-  job.stages[1].name = "further";
-  return job;
-}
+Job OneStage() { return SmallJob("/run"); }
 
 TEST(Checkpoint, ReadsBackWhatWasWritten) {
-  const Job job = TwoStages();
-  const RunState state = FullState(job);
-  const RunState read = ReadCheckpoint(WriteCheckpoint(state), "name", job);
-  EXPECT_EQ(read.identity, state.identity);
-  EXPECT_EQ(read.shape, state.shape);
-  ASSERT_EQ(read.stages.size(), 2u);
-  for (size_t s = 0; s < 2; ++s) {
-    const StageState &was = state.stages[s], &is = read.stages[s];
-    EXPECT_EQ(is.name, was.name);
-    EXPECT_EQ(is.fingerprint, was.fingerprint);
-    ASSERT_EQ(is.population.candidates().size(), was.population.candidates().size());
-    for (size_t i = 0; i < was.population.candidates().size(); ++i) {
-      const Candidate &a = was.population.candidates()[i], &b = is.population.candidates()[i];
-      EXPECT_EQ(b.id, a.id);
-      EXPECT_EQ(b.generation, a.generation);
-      EXPECT_EQ(b.origin, a.origin);
-      EXPECT_EQ(b.parents, a.parents);
-      EXPECT_EQ(b.genome, a.genome);
-      if (i != 1) {
-        EXPECT_EQ(b.scores, a.scores);  // a NaN is not equal to itself
-      }
+  const Job job = OneStage();
+  const StageRecord record = FullRecord(job);
+  const StageRecord read = ReadCheckpoint(WriteCheckpoint(record), "name", job);
+  EXPECT_EQ(read.identity, record.identity);
+  EXPECT_EQ(read.model, record.model);
+  const StageState &was = record.state, &is = read.state;
+  EXPECT_EQ(is.name, was.name);
+  EXPECT_EQ(is.fingerprint, was.fingerprint);
+  ASSERT_EQ(is.population.candidates().size(), was.population.candidates().size());
+  for (size_t i = 0; i < was.population.candidates().size(); ++i) {
+    const Candidate &a = was.population.candidates()[i], &b = is.population.candidates()[i];
+    EXPECT_EQ(b.id, a.id);
+    EXPECT_EQ(b.generation, a.generation);
+    EXPECT_EQ(b.origin, a.origin);
+    EXPECT_EQ(b.parents, a.parents);
+    EXPECT_EQ(b.genome, a.genome);
+    if (i != 1) {
+      EXPECT_EQ(b.scores, a.scores);  // a NaN is not equal to itself
     }
-    EXPECT_TRUE(std::signbit(is.population.candidates()[1].scores[0]->nats));
-    EXPECT_TRUE(std::isnan(is.population.candidates()[1].scores[1]->nats));
-    EXPECT_FALSE(is.population.candidates()[1].scores[2].has_value());
-    ASSERT_EQ(is.baselines.size(), was.baselines.size());
-    for (size_t i = 0; i < was.baselines.size(); ++i) {
-      EXPECT_EQ(is.baselines[i].baseline.method, was.baselines[i].baseline.method);
-      EXPECT_EQ(is.baselines[i].baseline.attention, was.baselines[i].baseline.attention);
-      EXPECT_EQ(is.baselines[i].baseline.factors, was.baselines[i].baseline.factors);
-      EXPECT_EQ(is.baselines[i].scores, was.baselines[i].scores);
-    }
+  }
+  EXPECT_TRUE(std::signbit(is.population.candidates()[1].scores[0]->nats));
+  EXPECT_TRUE(std::isnan(is.population.candidates()[1].scores[1]->nats));
+  EXPECT_FALSE(is.population.candidates()[1].scores[2].has_value());
+  ASSERT_EQ(is.baselines.size(), was.baselines.size());
+  for (size_t i = 0; i < was.baselines.size(); ++i) {
+    EXPECT_EQ(is.baselines[i].baseline.method, was.baselines[i].baseline.method);
+    EXPECT_EQ(is.baselines[i].baseline.attention, was.baselines[i].baseline.attention);
+    EXPECT_EQ(is.baselines[i].baseline.factors, was.baselines[i].baseline.factors);
+    EXPECT_EQ(is.baselines[i].scores, was.baselines[i].scores);
   }
 }
 
 TEST(Checkpoint, EqualStatesGiveEqualBytes) {
-  const Job job = TwoStages();
-  const std::string bytes = WriteCheckpoint(FullState(job));
-  EXPECT_EQ(WriteCheckpoint(FullState(job)), bytes);
+  const Job job = OneStage();
+  const std::string bytes = WriteCheckpoint(FullRecord(job));
+  EXPECT_EQ(WriteCheckpoint(FullRecord(job)), bytes);
   EXPECT_EQ(WriteCheckpoint(ReadCheckpoint(bytes, "name", job)), bytes);
 }
 
 TEST(Checkpoint, OfAnEmptyStateReadsBack) {
-  const Job job = SmallJob("/run");
-  RunState state{JobIdentity(job), {32, 10000, 256}, {}};
-  EXPECT_TRUE(ReadCheckpoint(WriteCheckpoint(state), "name", job).stages.empty());
-  state.stages.emplace_back(job.stages[0]);
-  const RunState read = ReadCheckpoint(WriteCheckpoint(state), "name", job);
-  ASSERT_EQ(read.stages.size(), 1u);
-  EXPECT_TRUE(read.stages[0].population.candidates().empty());
-  EXPECT_TRUE(read.stages[0].baselines.empty());
+  const Job job = OneStage();
+  StageModel model;
+  model.shape = {32, 10000, 256};
+  const StageRecord record{JobIdentity(job), model, StageState(job.stages[0])};
+  const StageRecord read = ReadCheckpoint(WriteCheckpoint(record), "name", job);
+  EXPECT_TRUE(read.state.population.candidates().empty());
+  EXPECT_TRUE(read.state.baselines.empty());
+  EXPECT_FALSE(read.model.given.has_value());
 }
 
 // File names may hold line ends, and document titles come from file names.
 TEST(Checkpoint, KeepsFingerprintsWithLineEnds) {
-  const Job job = SmallJob("/run");
-  RunState state = FullState(job);
-  state.stages[0].fingerprint = {{"document 0", "one\ntwo\\nthree\r\n\\ 12ab"}, {"engine", "x"}};
-  const RunState read = ReadCheckpoint(WriteCheckpoint(state), "name", job);
-  EXPECT_EQ(read.stages[0].fingerprint, state.stages[0].fingerprint);
+  const Job job = OneStage();
+  StageRecord record = FullRecord(job);
+  record.state.fingerprint = {{"document 0", "one\ntwo\\nthree\r\n\\ 12ab"}, {"engine", "x"}};
+  const StageRecord read = ReadCheckpoint(WriteCheckpoint(record), "name", job);
+  EXPECT_EQ(read.state.fingerprint, record.state.fingerprint);
 }
 
 TEST(Checkpoint, NoFlippedBitIsSilentlyWrong) {
-  const Job job = TwoStages();
-  const std::string bytes = WriteCheckpoint(FullState(job));
+  const Job job = OneStage();
+  const std::string bytes = WriteCheckpoint(FullRecord(job));
   const size_t bits = bytes.size() * 8;
   int flips = 0;
   for (size_t i = 0; i < 500; ++i, ++flips) {
@@ -140,8 +130,8 @@ TEST(Checkpoint, NoFlippedBitIsSilentlyWrong) {
 }
 
 TEST(Checkpoint, NoTruncationAndNoExtraByteIsSilentlyWrong) {
-  const Job job = TwoStages();
-  const std::string bytes = WriteCheckpoint(FullState(job));
+  const Job job = OneStage();
+  const std::string bytes = WriteCheckpoint(FullRecord(job));
   for (size_t i = 0; i < 300; ++i) {
     const size_t length = i * bytes.size() / 300;
     EXPECT_THROW(ReadCheckpoint(bytes.substr(0, length), "name", job), DamagedCheckpoint) << length;
@@ -156,8 +146,8 @@ TEST(Checkpoint, NoTruncationAndNoExtraByteIsSilentlyWrong) {
 }
 
 TEST(Checkpoint, OfAnotherJobIsRefusedNamingItsKeys) {
-  const Job job = TwoStages();
-  const std::string bytes = WriteCheckpoint(FullState(job));
+  const Job job = OneStage();
+  const std::string bytes = WriteCheckpoint(FullRecord(job));
   const auto refused = [&](const char* key, const auto& change) {
     Job other = job;
     change(other);
@@ -169,7 +159,9 @@ TEST(Checkpoint, OfAnotherJobIsRefusedNamingItsKeys) {
   refused("data.text_field", [](Job& j) { j.data.text_field = "body"; });
   refused("data.min_tokens", [](Job& j) { j.data.min_tokens = 5; });
   refused("data.join", [](Job& j) { j.data.join = true; });
-  refused("stages.further.length", [](Job& j) { j.stages[1].length = 8192; });
+  refused("stages.extend.length", [](Job& j) { j.stages[0].length = 8192; });
+  refused("stages.extend.model", [](Job& j) { j.stages[0].model = "tune"; });
+  refused("stages.extend.kind", [](Job& j) { j.stages[0].kind = "readjust"; });
   refused("stages.extend.documents", [](Job& j) { j.stages[0].documents = 3; });
   refused("stages.extend.held_out", [](Job& j) { j.stages[0].held_out = 3; });
   refused("stages.extend.bound", [](Job& j) { j.stages[0].bound = 3; });
@@ -178,15 +170,10 @@ TEST(Checkpoint, OfAnotherJobIsRefusedNamingItsKeys) {
   refused("stages.extend.start_tokens", [](Job& j) { j.stages[0].start_tokens.pop_back(); });
   refused("stages.extend.yarn_truncate", [](Job& j) { j.stages[0].yarn.truncate = false; });
   refused("stages.extend.parents", [](Job& j) { j.stages[0].evolution.parents = 3; });
-  refused("stages.third", [](Job& j) {
-    j.stages.push_back(j.stages[0]);
-    j.stages[2].name = "third";
-  });
-  refused("stages.further", [](Job& j) { j.stages.pop_back(); });
   Job fine = job;
   fine.stages[0].evolution.generations = 99;
   fine.stages[0].max_evaluations = 7;
-  fine.stages[1].max_hours = 2;
+  fine.stages[0].max_hours = 2;
   fine.backend.threads = 5;
   fine.output.folder = "/other";
   EXPECT_NO_THROW(ReadCheckpoint(bytes, "the/file", fine));

@@ -46,7 +46,7 @@ class ModelStagesTest : public ::testing::Test {
   // Of the stage's documents under plain YaRN.
   std::vector<Score> Scores(const RopeFactors& factors) {
     ModelStages stages(job_, observer_, folder_ / "key_tokens.csv");
-    Evaluator* evaluator = stages.For(Stage(), {});
+    Evaluator* evaluator = stages.For(Stage(), job_.model.path, {});
     std::vector<Task> tasks;
     for (int i = 0; i < 3; ++i) tasks.push_back({0, i, factors});
     std::vector<Score> scores(3);
@@ -153,7 +153,7 @@ TEST_F(ModelStagesTest, AnotherModelMayBeTheReferenceIfItReadsTheSameIds) {
   }
   testing::WriteFile(other / "tokenizer_config.json", R"({"add_bos_token": false})");
   Stage().key_model = other.path().string();
-  EXPECT_REFUSED(stages.For(Stage(), {}), "stages.extend.key_model: ");
+  EXPECT_REFUSED(stages.For(Stage(), job_.model.path, {}), "stages.extend.key_model: ");
 }
 
 TEST_F(ModelStagesTest, AReferenceMayHaveLearnedOnLongerTexts) {
@@ -180,7 +180,7 @@ TEST_F(ModelStagesTest, KeyTokensThatWereFoundAreNotLookedForAgain) {
   std::stop_source stopped;
   stopped.request_stop();
   ModelStages stages(job_, observer_, folder_ / "key_tokens.csv");
-  Evaluator* evaluator = stages.For(Stage(), stopped.get_token());
+  Evaluator* evaluator = stages.For(Stage(), job_.model.path, stopped.get_token());
   ASSERT_NE(evaluator, nullptr) << "a forward pass would have heeded the stop";
   bool told = false;
   for (const auto& [name, value] : evaluator->Fingerprint()) {
@@ -190,21 +190,24 @@ TEST_F(ModelStagesTest, KeyTokensThatWereFoundAreNotLookedForAgain) {
   }
   EXPECT_TRUE(told);
   Stage().key_rule.gain = 0.6;
-  EXPECT_EQ(stages.For(Stage(), stopped.get_token()), nullptr) << "another rule, other tokens";
+  EXPECT_EQ(stages.For(Stage(), job_.model.path, stopped.get_token()), nullptr)
+      << "another rule, other tokens";
 }
 
 TEST_F(ModelStagesTest, AReferenceThatIsNotThereIsNamedByItsKey) {
   Stage().objective = "key";
   Stage().key_model = "/nowhere/model";
   ModelStages stages(job_, observer_, folder_ / "key_tokens.csv");
-  EXPECT_REFUSED(stages.For(Stage(), {}), "stages.extend.key_model: /nowhere/model");
+  EXPECT_REFUSED(stages.For(Stage(), job_.model.path, {}),
+                 "stages.extend.key_model: /nowhere/model");
 }
 
 TEST_F(ModelStagesTest, ADocumentWithoutKeyTokensIsRefused) {
   Stage().objective = "key";
   Stage().key_rule.gain = 50;
   ModelStages stages(job_, observer_, folder_ / "key_tokens.csv");
-  EXPECT_REFUSED(stages.For(Stage(), {}), "stages.extend.objective: key: no token of '");
+  EXPECT_REFUSED(stages.For(Stage(), job_.model.path, {}),
+                 "stages.extend.objective: key: no token of '");
 }
 
 TEST_F(ModelStagesTest, AStopEndsTheSearchForKeyTokens) {
@@ -212,7 +215,7 @@ TEST_F(ModelStagesTest, AStopEndsTheSearchForKeyTokens) {
   std::stop_source stopped;
   stopped.request_stop();
   ModelStages stages(job_, observer_, folder_ / "key_tokens.csv");
-  EXPECT_EQ(stages.For(Stage(), stopped.get_token()), nullptr);
+  EXPECT_EQ(stages.For(Stage(), job_.model.path, stopped.get_token()), nullptr);
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ Job FaultJob(const fs::path& folder) {
 }
 
 void ExpectNothingTemporary(const fs::path& folder) {
-  for (const auto& entry : fs::directory_iterator(folder)) {
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     EXPECT_EQ(entry.path().string().find(".tmp"), std::string::npos) << entry.path();
   }
 }

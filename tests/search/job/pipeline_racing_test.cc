@@ -39,8 +39,8 @@ struct RacingRun : SmallRun {
     stages.evaluator.score = SteepScore;
   }
   StageState State() const {
-    const auto loaded = LoadNewestCheckpoint(job.output.folder, job, [](const std::string&) {});
-    return loaded->state.stages[0];
+    const auto folder = Path(kCheckpointFile).parent_path();
+    return LoadNewestCheckpoint(folder, job, [](const std::string&) {})->record.state;
   }
 };
 
@@ -66,8 +66,8 @@ TEST(PipelineRacing, WhatIsCertainChangesNothingButTheCost) {
   EXPECT_EQ(Stopped(raced, StopReason::kLikely), 0);
 
   // The same search, every candidate evaluated whole.
-  const StagePlan plan = PlanStage(run.job.stages[0], run.stages.shape);
-  const Evolution evolution(plan.space, plan.options.evolution, plan.seeds, plan.centre,
+  const StagePlan plan = PlanStage(run.job.stages[0], {run.stages.shape});
+  const Evolution evolution(plan.space, plan.options.evolution, plan.seeds, plan.family,
                             static_cast<uint64_t>(run.job.seed), "extend");
   Population whole(4, 1);
   for (int generation = 0; generation <= 5; ++generation) {
@@ -108,10 +108,10 @@ TEST(PipelineRacing, ATestStopsMoreAndEveryStopHasItsReasonAndScores) {
     EXPECT_FALSE(state.population.Fitness(candidate.id).has_value());
     EXPECT_GT(candidate.generation, 0) << "nothing to race against";
   }
-  const std::string history = FinalFiles(scratch / "run").at("history.csv");
+  const std::string history = FinalFiles(scratch / "run").at("extend/history.csv");
   EXPECT_NE(history.find(",,certain,"), std::string::npos);
   EXPECT_NE(history.find(",,likely,"), std::string::npos);
-  const StagePlan plan = PlanStage(run.job.stages[0], run.stages.shape);
+  const StagePlan plan = PlanStage(run.job.stages[0], {run.stages.shape});
   EXPECT_NE(OperatorText({plan, state}).find("racing stopped"), std::string::npos);
 }
 
@@ -184,7 +184,7 @@ TEST(PipelineRacing, ARaisedBudgetGivesTheResultsOfThatManyFromTheStart) {
   job.stages[0].max_evaluations = 22;
   RacingRun second(job);
   ASSERT_EQ(second.Resume(), RunEnd::kDone);
-  for (const char* file : {"history.csv", "table.csv", "best.json", "factors.json"}) {
+  for (const char* file : {"extend/history.csv", "table.csv", "extend/best.json", "factors.json"}) {
     EXPECT_EQ(FinalFiles(scratch / "twice").at(file), FinalFiles(scratch / "once").at(file))
         << file;
   }

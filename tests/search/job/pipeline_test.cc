@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "eval/model/json_file.h"
+#include "search/job/checkpoint.h"
 #include "search/job/job_file.h"
 #include "tests/search/job/small_run.h"
 #include "tests/support/compare.h"
@@ -49,7 +50,7 @@ TEST(Pipeline, RecordsHeldOutScoresOfTheBaselinesAndTheWinner) {
     for (int d = begin; d < end; ++d) nats += BowlScore(factors, d).nats;
     return Perplexity(nats, 1000 * (end - begin));
   };
-  const StagePlan plan = PlanStage(run.job.stages[0], run.stages.shape);
+  const StagePlan plan = PlanStage(run.job.stages[0], {run.stages.shape});
   const auto baselines = StageBaselines(plan, plan.attention_factor);
   ASSERT_EQ(baselines.size(), 10u);
   for (size_t i = 0; i < 10; ++i) {
@@ -92,7 +93,7 @@ TEST(Pipeline, ABudgetOfEvaluationsCutsAGeneration) {
     const auto history = History(run);
     EXPECT_EQ(static_cast<int64_t>(history.size()), std::min<int64_t>(budget, 18));
     EXPECT_EQ(run.stages.evaluator.scores,
-              PlanStage(run.job.stages[0], run.stages.shape).PlannedScores());
+              PlanStage(run.job.stages[0], {run.stages.shape}).PlannedScores());
     EXPECT_TRUE(run.table.back().held_out.has_value());
   }
 }
@@ -102,8 +103,8 @@ TEST(Pipeline, ABudgetOfHoursEndsAtAGeneration) {
   SmallRun run(SmallJob(scratch / "run"));
   run.job.stages[0].max_hours = 1;
   {
-    const RunFolder folder = RunFolder::Create(FileSystem::Real(), scratch / "run");
-    folder.Append(kTimesFile, "other,0,0,999999\nextend,0,0,3601\n");  // an hour is spent
+    RunFolder folder = RunFolder::Create(FileSystem::Real(), scratch / "run");
+    folder.Stage("extend").Append(kTimesFile, "extend,0,0,3601\n");  // an hour is spent
   }
   ASSERT_EQ(run.Start(), RunEnd::kDone);
   EXPECT_EQ(History(run).size(), 6u);  // the first generation, whole
@@ -113,8 +114,8 @@ TEST(Pipeline, ABudgetOfHoursEndsAtAGeneration) {
   run.job.stages[0].max_hours = 100;
   ASSERT_EQ(run.Resume(), RunEnd::kDone);
   EXPECT_EQ(History(run).size(), 18u);
-  EXPECT_EQ(testing::FinalFiles(scratch / "run").at("history.csv"),
-            testing::UndisturbedFiles(SmallJob("")).at("history.csv"));
+  EXPECT_EQ(testing::FinalFiles(scratch / "run").at("extend/history.csv"),
+            testing::UndisturbedFiles(SmallJob("")).at("extend/history.csv"));
 }
 
 TEST(Pipeline, TimesCutOffByACrashAreNoHours) {
@@ -122,8 +123,9 @@ TEST(Pipeline, TimesCutOffByACrashAreNoHours) {
   SmallRun run(SmallJob(scratch / "run"));
   run.job.stages[0].max_hours = 1;
   {
-    const RunFolder folder = RunFolder::Create(FileSystem::Real(), scratch / "run");
-    folder.Append(kTimesFile, "extend,0,0,3\nextend,0\nextend,\nextend,1,0,nonsense\nextend,1,0,");
+    RunFolder folder = RunFolder::Create(FileSystem::Real(), scratch / "run");
+    folder.Stage("extend").Append(
+        kTimesFile, "extend,0,0,3\nextend,0\nextend,\nextend,1,0,nonsense\nextend,1,0,");
   }
   ASSERT_EQ(run.Start(), RunEnd::kDone);
   EXPECT_EQ(History(run).size(), 18u);
@@ -291,11 +293,11 @@ TEST(Pipeline, RefusesCandidatesThatAreNotInTheSpace) {
   run.StopAfter(9);
   ASSERT_EQ(run.Start(), RunEnd::kStopped);
   // As a checkpoint whose identity is right and whose content is not: from another program version.
-  RunState state = ReadCheckpoint(SlurpFile(run.Path(kCheckpointFile)), "c", run.job);
-  Genome outside = state.stages[0].population.candidates()[0].genome;
+  StageRecord record = ReadCheckpoint(SlurpFile(run.Path(kCheckpointFile)), "c", run.job);
+  Genome outside = record.state.population.candidates()[0].genome;
   outside.steps.back() = 1 << 20;
-  ASSERT_TRUE(state.stages[0].population.Add(0, Origin::kSeedMutant, {0, kNoParent}, outside));
-  testing::WriteFile(run.Path(kCheckpointFile), WriteCheckpoint(state));
+  ASSERT_TRUE(record.state.population.Add(0, Origin::kSeedMutant, {0, kNoParent}, outside));
+  testing::WriteFile(run.Path(kCheckpointFile), WriteCheckpoint(record));
   EXPECT_REFUSED(run.Resume(), "is not in its search space");
 }
 

@@ -65,7 +65,7 @@ TEST(PipelineWarmStart, TheHistoryNamesEveryOperatorAndTheSearchLearns) {
   job.stages[0].evolution.generations = 12;
   SmallRun run(job);
   ASSERT_EQ(run.Start(), RunEnd::kDone);
-  const std::string history = FinalFiles(scratch / "run").at("history.csv");
+  const std::string history = FinalFiles(scratch / "run").at("extend/history.csv");
   for (const char* origin :
        {",family,", ",start-sweep,", ",pi,", ",ntk,", ",yarn,", ",seed-mutant,", ",segment,",
         ",shift,", ",scalars,", ",blend,", ",prefix,"}) {

@@ -86,7 +86,7 @@ TEST(HistoryCsv, HasALineForEveryCandidateThatIsSettledAndNoOther) {
   StageOptions options = testing::TinyJob("").stages[0];
   options.documents = 2;
   const RopeShape shape{4, 10000, 256};
-  const StagePlan plan = PlanStage(options, shape);
+  const StagePlan plan = PlanStage(options, {shape});
   StageState state(options);
   state.population.Add(0, Origin::kPi, {kNoParent, kNoParent}, {{700, 700}, 0, 0});
   state.population.Add(1, Origin::kCrossover, {0, 1}, {{0, 114}, 4, 0});
@@ -114,7 +114,7 @@ TEST(OperatorText, CountsWhatEachOperatorMadeAndWhatSurvived) {
   job.stages[0].evolution.parents = 2;
   job.stages[0].documents = 1;
   job.stages[0].held_out = 0;
-  const StagePlan plan = PlanStage(job.stages[0], testing::FakeStages().shape);
+  const StagePlan plan = PlanStage(job.stages[0], {testing::FakeStages().shape});
   StageState state(job.stages[0]);
   const auto add = [&](int generation, Origin origin, double nats) {
     Genome genome = plan.seeds[0].genome;
@@ -141,7 +141,7 @@ TEST(OperatorText, CountsWhatEachOperatorMadeAndWhatSurvived) {
 
 TEST(OperatorText, CountsWhatRacingStopped) {
   const StageOptions options = testing::SmallJob("").stages[0];
-  const StagePlan plan = PlanStage(options, testing::FakeStages().shape);
+  const StagePlan plan = PlanStage(options, {testing::FakeStages().shape});
   StageState state(options);
   for (int i = 0; i < 3; ++i) {
     Genome genome = plan.seeds[0].genome;
@@ -168,10 +168,10 @@ TEST(WinningFactors, OfEqualLengthsTheLaterStageCounts) {
     state.population.SetScore(0, 0, {1, 10});
     return state;
   };
-  const StagePlan plan = PlanStage(options, shape);
+  const StagePlan plan = PlanStage(options, {shape});
   StageOptions longer = options;
   longer.length = 4096;
-  const StagePlan long_plan = PlanStage(longer, shape);
+  const StagePlan long_plan = PlanStage(longer, {shape});
   const StageState far = state_with("far", 300), first = state_with("first", 100),
                    second = state_with("second", 200);
   const FactorFile file =

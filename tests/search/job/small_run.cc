@@ -33,6 +33,7 @@ Job SmallJob(const fs::path& folder) {
   StageOptions& stage = job.stages.emplace_back();
   stage.name = "extend";
   stage.kind = "search";
+  stage.model = kBaseModel;
   stage.length = 2048;
   stage.documents = 2;
   stage.held_out = 1;
@@ -58,7 +59,14 @@ RunEnd SmallRun::Start() { return Run(RunFolder::Create(*files, job.output.folde
 RunEnd SmallRun::Resume() { return Run(RunFolder::Open(*files, job.output.folder)); }
 RunEnd SmallRun::Continue() { return fs::exists(Path(kJobFile)) ? Resume() : Start(); }
 
-fs::path SmallRun::Path(std::string_view name) const { return fs::path(job.output.folder) / name; }
+fs::path SmallRun::Path(std::string_view name) const {
+  const fs::path folder = job.output.folder;
+  for (std::string_view own : {kJobFile, kLogFile, kLockFile, kFactorsFile, kTableFile,
+                               kPreviousFactorsFile, kPreviousTableFile, kKeyTokensFile}) {
+    if (name == own) return folder / name;
+  }
+  return folder / job.stages.front().name / name;
+}
 
 RunEnd SmallRun::Run(RunFolder folder) {
   Pipeline pipeline(job, folder, stages, observer);
@@ -69,9 +77,12 @@ RunEnd SmallRun::Run(RunFolder folder) {
 
 std::map<std::string, std::string> FinalFiles(const fs::path& folder) {
   std::map<std::string, std::string> files;
-  for (std::string_view name :
-       {kHistoryFile, kCheckpointFile, kFactorsFile, kTableFile, kBestFile}) {
-    files[std::string(name)] = fs::exists(folder / name) ? SlurpFile(folder / name) : "missing";
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    for (std::string_view name :
+         {kHistoryFile, kCheckpointFile, kFactorsFile, kTableFile, kBestFile}) {
+      if (entry.path().filename() != name) continue;
+      files[fs::relative(entry.path(), folder).string()] = SlurpFile(entry.path());
+    }
   }
   return files;
 }

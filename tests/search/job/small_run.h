@@ -59,14 +59,14 @@ struct SmallRun {
   RunEnd Continue();
   // Lets the evaluator report so many more scores.
   void StopAfter(int64_t scores) { stages.evaluator.stop_after = stages.evaluator.scores + scores; }
+  // Of a file of the run, or of its first stage.
   std::filesystem::path Path(std::string_view name) const;
 
  private:
   RunEnd Run(RunFolder folder);
 };
 
-// The files that must be equal however a job was run: name -> content ("missing" if it is not
-// there).
+// The files that must be equal however a job was run, by their paths in its folder.
 std::map<std::string, std::string> FinalFiles(const std::filesystem::path& folder);
 // Of an undisturbed run of the job, elsewhere.
 std::map<std::string, std::string> UndisturbedFiles(Job job);

@@ -32,17 +32,17 @@ class CountingListener final : public StageListener {
 
 TEST(StagePlan, TheBoundIs125PercentOfTheRatioUnlessStated) {
   StageOptions options = Options();
-  EXPECT_EQ(PlanStage(options, kShape).ratio, 8);
-  EXPECT_EQ(PlanStage(options, kShape).space.max_step(), 900);  // 10.00
+  EXPECT_EQ(PlanStage(options, {kShape}).ratio, 8);
+  EXPECT_EQ(PlanStage(options, {kShape}).space.max_step(), 900);  // 10.00
   options.bound = 3.5;
-  EXPECT_EQ(PlanStage(options, kShape).space.max_step(), 250);
+  EXPECT_EQ(PlanStage(options, {kShape}).space.max_step(), 250);
 }
 
 TEST(StagePlan, TheAttentionFactorFollowsItsPolicy) {
   StageOptions options = Options();
   const auto planned = [&](const char* text) {
     options.attention = text;
-    return PlanStage(options, kShape);
+    return PlanStage(options, {kShape});
   };
   EXPECT_TRUE(testing::Close(*planned("longrope").attention_factor,
                              std::sqrt(1 + std::log(8) / std::log(256)), 1e-15));
@@ -60,16 +60,16 @@ TEST(StagePlan, ALengthThatNeedsNoExtensionIsRefused) {
   StageOptions options = Options();
   for (const int64_t length : {2, 255, 256}) {
     options.length = length;
-    EXPECT_REFUSED(PlanStage(options, kShape),
+    EXPECT_REFUSED(PlanStage(options, {kShape}),
                    "stages.extend.length: " + std::to_string(length) +
                        "; allowed: above the model's original length, 256");
   }
   options.length = 257;
-  EXPECT_NO_THROW(PlanStage(options, kShape));
+  EXPECT_NO_THROW(PlanStage(options, {kShape}));
 }
 
 TEST(StagePlan, BaselinesAreEveryMethodWithBothAttentionFactors) {
-  const StagePlan plan = PlanStage(Options(), kShape);
+  const StagePlan plan = PlanStage(Options(), {kShape});
   const auto own = StageBaselines(plan, std::nullopt);
   ASSERT_EQ(own.size(), 5u);
   for (size_t i = 0; i < 5; ++i) {
@@ -95,7 +95,7 @@ TEST(StagePlan, BaselinesAreEveryMethodWithBothAttentionFactors) {
 }
 
 TEST(StagePlan, DynamicNtkIsTheRowOfTheTargetLength) {
-  const auto baselines = StageBaselines(PlanStage(Options(), kShape), std::nullopt);
+  const auto baselines = StageBaselines(PlanStage(Options(), {kShape}), std::nullopt);
   EXPECT_EQ(baselines[3].method, "dynamic-ntk");
   EXPECT_TRUE(testing::CloseRelative(static_cast<double>(baselines[3].factors.lambda[15]),
                                      8.0 * 8 - 7, 1e-6));
@@ -109,7 +109,7 @@ TEST(StagePlan, PlansTheScoresThatAWholeRunMakes) {
         options.attention = attention;
         options.held_out = held_out;
         options.max_evaluations = budget;
-        const StagePlan plan = PlanStage(options, kShape);
+        const StagePlan plan = PlanStage(options, {kShape});
         StageState state(options);
         testing::FakeEvaluator evaluator;
         CountingListener listener;
@@ -132,7 +132,7 @@ TEST(SearchStage, TheDefaultScheduleMakes1344Evaluations) {
     StageOptions options = DefaultStage(length);
     options.name = "s";
     options.length = length;
-    const StagePlan plan = PlanStage(options, kShape);
+    const StagePlan plan = PlanStage(options, {kShape});
     StageState state(options);
     testing::FakeEvaluator evaluator;
     std::set<std::pair<int64_t, int>> seen;

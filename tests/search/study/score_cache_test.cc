@@ -104,7 +104,7 @@ TEST(CachedStages, AskTheModelOnlyForWhatIsNotThere) {
   testing::FakeStages stages;
   CachedStages cached(stages, cache);
   EXPECT_EQ(cached.current(), nullptr);
-  Evaluator* const given = cached.For({}, {});
+  Evaluator* const given = cached.For({}, "", {});
   ASSERT_NE(given, nullptr);
   EXPECT_EQ(cached.current(), given);
   Evaluator& evaluator = *given;

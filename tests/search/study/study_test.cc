@@ -52,9 +52,10 @@ class LentStages final : public StageEvaluators {
                                                  own + " " + std::to_string(i));
     }
   }
-  RopeShape Shape() override { return stages_.Shape(); }
-  Evaluator* For(const StageOptions& stage, std::stop_token stop) override {
-    return stages_.For(stage, stop);
+  StageModel ModelAt(const std::string& path) override { return stages_.ModelAt(path); }
+  Evaluator* For(const StageOptions& stage, const std::string& path,
+                 std::stop_token stop) override {
+    return stages_.For(stage, path, stop);
   }
   std::string FindNonFiniteWeight() override { return ""; }
 

@@ -1,4 +1,4 @@
-#include "search/study/bootstrap.h"
+#include "search/bootstrap.h"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,202 @@
+#include "search/evaluate/evaluate_run.h"
+
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+#include <utility>
+
+#include "eval/backend.h"
+#include "eval/errors.h"
+#include "eval/storage/digest.h"
+#include "search/job/job_file.h"
+#include "search/job/model_options.h"
+#include "search/job/stage_documents.h"
+#include "search/number_text.h"
+
+namespace longrope {
+namespace {
+
+constexpr std::string_view kScores = "scores.csv", kMeasurements = "measurements.csv";
+constexpr int64_t kMaxRecord = 1 << 20;
+constexpr const char* kStartMethods[] = {"pi", "ntk"};  // of finding 2 of the paper
+
+std::string ValueOf(const Measurement& one) {
+  return NumberText(one.score.nats) + " " + std::to_string(one.score.tokens) + " " +
+         (one.right ? "1" : "0") + " " + NumberText(one.depth);
+}
+std::optional<Measurement> ParseValue(const std::string& text) {
+  std::istringstream words(text);
+  std::string nats, depth;
+  Measurement one;
+  if (!(words >> nats >> one.score.tokens >> one.right >> depth)) return std::nullopt;
+  one.score.nats = std::strtod(nats.c_str(), nullptr);
+  one.depth = std::strtod(depth.c_str(), nullptr);
+  return one;
+}
+
+std::string FactorsText(const RopeFactors& factors) {
+  std::string text =
+      std::to_string(factors.start_tokens) + " " + NumberText(factors.attention_factor);
+  for (float lambda : factors.lambda) text += " " + FloatText(lambda);
+  return text;
+}
+
+}  // namespace
+
+EvaluateRun::EvaluateRun(const StageSources& sources, const StageOptions& stage,
+                         const Folder& folder, RunObserver& observer)
+    : sources_(sources), stage_(stage), folder_(folder), observer_(observer) {
+  if (!HasBegun()) return;
+  CheckIdentity(ReadFile(folder_.File(kStageFile), kMaxRecord), StageJob(sources_.job(), stage_),
+                folder_.File(kStageFile).string());
+}
+
+bool EvaluateRun::IsDone() { return HasBegun() && folder_.Has(kEvaluationFile); }
+
+int64_t EvaluateRun::Longest() const {
+  return std::max(*std::ranges::max_element(stage_.lengths),
+                  stage_.evaluate.sliding_tokens.value_or(0));
+}
+
+bool EvaluateRun::Prepare(std::stop_token stop) {
+  if (stop.stop_requested()) return false;
+  folder_.Replace(kStageFile, JobIdentity(StageJob(sources_.job(), stage_)));
+  return true;
+}
+
+void EvaluateRun::PlanCells() {
+  for (const std::string& text : stage_.evaluate.rows) {
+    rows_.push_back(RowOf(text, sources_, stage_));
+  }
+  const auto add = [&](const std::string& protocol, const EvaluationRow& row, int64_t length) {
+    cells_.push_back({protocol, row.label, row.model, length, -1, {}, row.For(length)});
+  };
+  for (const std::string& protocol : stage_.evaluate.protocols) {
+    if (protocol == "start-tokens") {
+      for (const char* method : kStartMethods) {
+        const EvaluationRow row = RowOf(method, sources_, stage_);
+        for (int64_t start : stage_.start_tokens) {
+          for (int64_t length : stage_.lengths) {
+            add(protocol, row, length);
+            cells_.back().start_tokens = cells_.back().factors.start_tokens = start;
+          }
+        }
+      }
+      continue;
+    }
+    for (const EvaluationRow& row : rows_) {
+      for (int64_t length : stage_.lengths) add(protocol, row, length);
+    }
+  }
+}
+
+void EvaluateRun::Bind(const std::string& name, const std::string& path) {
+  if (bound_.path == path) return;
+  bound_ = {};
+  const Job& job = sources_.job();
+  bound_.path = path;
+  bound_.folder = std::make_unique<ModelFolder>(path, OverridesOf(job.model));
+  StageOptions longest = stage_;
+  longest.length = Longest();
+  // Within the window it masks nothing, and factors are applied beyond it.
+  const int64_t sliding = bound_.folder->config().shape.sliding_window;
+  bound_.scorer = std::make_unique<Scorer>(
+      *engine_, *bound_.folder, ScorerOptionsOf(job, longest, sliding >= longest.length));
+  bound_.digest = bound_.folder->Digest();
+  bound_.text = bound_.digest + "\n" + std::string(engine_->name()) + "\n" +
+                std::string(engine_->build()) + "\n" +
+                std::to_string(bound_.scorer->sliding_window());
+  if (std::ranges::find(facts_.models, std::pair(name, bound_.digest)) == facts_.models.end()) {
+    facts_.models.emplace_back(name, bound_.digest);
+  }
+}
+
+StageEnd EvaluateRun::Run(std::stop_token stop) {
+  const Job& job = sources_.job();
+  engine_ = MakeEngine({job.backend.name, job.backend.threads});
+  const ModelConfig base = ReadModelConfig(job.model.path, OverridesOf(job.model));
+  tokenizer_ = OpenTokenizer(job.model.path, base.shape.vocab);
+  StageOptions draw = stage_;
+  draw.length = Longest();
+  draw.held_out = 0;
+  facts_.documents = DrawStageDocuments(job, draw, *tokenizer_);
+  facts_.engine = engine_->name();
+  for (const Document& document : facts_.documents) {
+    observer_.OnMessage("stage " + stage_.name + ": document " + DocumentText(document));
+  }
+  cache_.emplace(folder_.files(), folder_.File(kScores));
+  PlanCells();
+  // Model by model: two copies of the weights might not fit.
+  std::vector<std::string> models;
+  for (const EvaluationCell& cell : cells_) {
+    if (std::ranges::find(models, cell.model) == models.end()) models.push_back(cell.model);
+  }
+  size_t measured = 0;
+  for (const std::string& model : models) {
+    Bind(model, sources_.ModelPath(model));
+    for (EvaluationCell& cell : cells_) {
+      if (cell.model != model) continue;
+      if (!Measure(&cell, stop)) return StageEnd::kStopped;
+      observer_.OnMessage("stage " + stage_.name + ": " + std::to_string(++measured) + " of " +
+                          std::to_string(cells_.size()) + ", " + cell.protocol + " of " + cell.row +
+                          " at " + std::to_string(cell.length) + " tokens");
+    }
+  }
+  SaveResults();
+  return StageEnd::kDone;
+}
+
+size_t EvaluateRun::CountOf(const EvaluationCell& cell) const {
+  return cell.protocol == "passkey" ? static_cast<size_t>(stage_.evaluate.tries)
+                                    : facts_.documents.size();
+}
+
+std::string EvaluateRun::KeyOf(const EvaluationCell& cell, size_t index) const {
+  std::string text = cell.protocol + "\n" + bound_.text + "\n" + std::to_string(cell.length) +
+                     "\n" + FactorsText(cell.factors) + "\n";
+  if (cell.protocol == "sliding") text += std::to_string(stage_.evaluate.stride) + "\n";
+  if (cell.protocol == "passkey") {
+    text += std::to_string(sources_.job().seed) + " " + std::to_string(index);
+  } else {
+    text += facts_.documents[index].digest;
+  }
+  return Sha256Hex(text);
+}
+
+bool EvaluateRun::Measure(EvaluationCell* cell, std::stop_token stop) {
+  for (size_t i = 0; i < CountOf(*cell); ++i) {
+    const std::string key = KeyOf(*cell, i);
+    const std::string* before = cache_->Find(key);
+    auto one = before != nullptr ? ParseValue(*before) : std::nullopt;
+    if (!one) {
+      one = MeasureOne(*cell, i, stop);
+      if (!one) return false;
+      cache_->Add(key, ValueOf(*one));
+    }
+    cell->measured.push_back(*one);
+  }
+  const bool failed = std::ranges::any_of(
+      cell->measured, [](const Measurement& one) { return !std::isfinite(one.score.nats); });
+  const std::string weight = failed ? bound_.folder->FindNonFinite() : "";
+  if (!weight.empty()) throw InputError(bound_.path + ": " + weight + " is not finite");
+  return true;
+}
+
+std::optional<Measurement> EvaluateRun::MeasureOne(const EvaluationCell& cell, size_t index,
+                                                   std::stop_token stop) const {
+  const auto tokens =
+      std::span(facts_.documents[index].tokens).first(static_cast<size_t>(cell.length));
+  const auto score = bound_.scorer->ScoreTokens(tokens, cell.factors, std::move(stop));
+  if (!score) return std::nullopt;
+  return Measurement{*score};
+}
+
+void EvaluateRun::SaveResults() {
+  const auto seed = static_cast<uint64_t>(sources_.job().seed);
+  folder_.Replace(kMeasurements, MeasurementsCsv(cells_, facts_.documents));
+  folder_.Replace(kTableFile, EvaluationCsv(stage_, cells_, seed));
+  folder_.Replace(kEvaluationFile, EvaluationJson(stage_, cells_, facts_, seed));
+  report_ = EvaluationText(stage_, cells_);
+}
+
+}  // namespace longrope

@@ -1,0 +1,67 @@
+// A stage of kind `evaluate` in its folder: protocols of the paper over factors on models.
+//
+// scores.csv keeps every measurement by a digest of all that it depends on, so that a run that was
+// stopped goes on; measurements.csv, table.csv and results.json are made of them at the end.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "eval/scorer.h"
+#include "eval/storage/line_cache.h"
+#include "search/evaluate/evaluation_report.h"
+#include "search/evaluate/evaluation_rows.h"
+#include "search/job/stage_run.h"
+
+namespace longrope {
+
+class EvaluateRun final : public StageRun {
+ public:
+  // `sources`, `stage` and `observer` outlive the run. Throws InputError if the folder was begun by
+  // another stage, naming the keys.
+  EvaluateRun(const StageSources& sources, const StageOptions& stage, const Folder& folder,
+              RunObserver& observer);
+
+  bool IsDone() override;
+  bool HasBegun() const override { return folder_.Has(kStageFile); }
+  bool Prepare(std::stop_token stop) override;
+  StageEnd Run(std::stop_token stop) override;
+  std::string Report() const override { return report_; }
+
+ private:
+  // A model that is bound, and what its scores depend on.
+  struct Bound {
+    std::string path, text, digest;
+    std::unique_ptr<ModelFolder> folder;
+    std::unique_ptr<Scorer> scorer;
+  };
+
+  int64_t Longest() const;
+  void Bind(const std::string& name, const std::string& path);
+  void PlanCells();
+  // False if stopped.
+  bool Measure(EvaluationCell* cell, std::stop_token stop);
+  // nullopt if stopped.
+  std::optional<Measurement> MeasureOne(const EvaluationCell& cell, size_t index,
+                                        std::stop_token stop) const;
+  std::string KeyOf(const EvaluationCell& cell, size_t index) const;
+  size_t CountOf(const EvaluationCell& cell) const;
+  void SaveResults();
+
+  const StageSources& sources_;
+  const StageOptions& stage_;
+  Folder folder_;
+  RunObserver& observer_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::vector<EvaluationRow> rows_;
+  std::vector<EvaluationCell> cells_;
+  EvaluationFacts facts_;
+  std::optional<LineCache> cache_;
+  Bound bound_;
+  std::string report_;
+};
+
+}  // namespace longrope
