@@ -118,7 +118,6 @@ StageEnd EvaluateRun::Run(std::stop_token stop) {
   tokenizer_ = OpenTokenizer(job.model.path, base.shape.vocab);
   StageOptions draw = stage_;
   draw.length = Longest();
-  draw.held_out = 0;
   facts_.documents = DrawStageDocuments(job, draw, *tokenizer_);
   facts_.engine = engine_->name();
   for (const Document& document : facts_.documents) {

@@ -155,7 +155,7 @@ std::string FinetuneRun::TokensFile() const {
   const ModelConfig config = ReadModelConfig(job.model.path, OverridesOf(job.model));
   const auto tokenizer = OpenTokenizer(job.model.path, config.shape.vocab);
   std::string bytes;
-  for (const std::string& text : TextsOf(job, stage_)) AppendIds(tokenizer->Encode(text), &bytes);
+  for (const std::string& text : TrainTexts(job.data)) AppendIds(tokenizer->Encode(text), &bytes);
   folder_.Replace(kTokens, bytes);
   observer_.OnMessage("stage " + stage_.name + ": " + std::to_string(bytes.size() / 4) +
                       " tokens to train on");
@@ -206,7 +206,7 @@ StageEnd FinetuneRun::Train(const Leg& leg, std::stop_token stop) const {
       FilledCommand(command, {{"model", leg.folder.File(kInput).string()},
                               {"factors", leg.folder.File(kFactorsFile).string()},
                               {"tokens", tokens ? TokensFile() : ""},
-                              {"text", TextPath(sources_.job(), stage_)},
+                              {"text", TrainPath(sources_.job().data)},
                               {"length", std::to_string(stage_.lengths[at])},
                               {"steps", std::to_string(stage_.finetune.steps[at])},
                               {"output", leg.folder.File(kOutput).string()},

@@ -22,6 +22,23 @@ void ReadSection(const YamlNode& job, const char* key, Options& options) {
   section.Finish();
 }
 
+// Books that are drawn for one purpose must not serve another.
+void RefuseSharedBooks(const DataOptions& data, const YamlNode& node) {
+  const auto refuse = [&](const char* key, const char* other, const auto& list,
+                          const auto& others) {
+    for (const std::string& title : list) {
+      if (std::ranges::find(others, title) == others.end()) continue;
+      const YamlNode* at = node.Find(key);
+      throw InputError((at != nullptr ? at->where : node.where) + ": data." + key + ": '" + title +
+                       "' is among " + other + "; allowed: other books");
+    }
+  };
+  refuse("held_out_books", "fitness_books", data.held_out_books, data.fitness_books);
+  if (!data.train_path.empty()) return;
+  refuse("train_books", "fitness_books", data.train_books, data.fitness_books);
+  refuse("train_books", "held_out_books", data.train_books, data.held_out_books);
+}
+
 // Scalar keys of the job itself.
 template <class Visitor>
 void Describe(Visitor& visit, Job& job) {
@@ -152,15 +169,15 @@ Job ResolveJob(const YamlNode& tree, const std::string& default_name) {
   reader.Finish();
   ReadSection(tree, "model", job.model);
   ReadSection(tree, "data", job.data);
+  RefuseSharedBooks(job.data, *tree.Find("data"));
   ReadSection(tree, "backend", job.backend);
   job.stages = ReadStages(tree);
   if (job.name.empty()) job.name = PlainName(default_name);
   job.output.folder = OutputFolder(tree, job.name);
   std::vector<std::string*> paths = {&job.model.path, &job.data.path};
+  if (!job.data.train_path.empty()) paths.push_back(&job.data.train_path);
   for (StageOptions& stage : job.stages) {
-    for (std::string* path : {&stage.key_model, &stage.text}) {
-      if (!path->empty()) paths.push_back(path);
-    }
+    if (!stage.key_model.empty()) paths.push_back(&stage.key_model);
   }
   for (std::string* path : paths) *path = Absolute(*path);
   return job;
@@ -189,6 +206,18 @@ void CheckIdentity(const std::string& identity, const Job& job, const std::strin
 Job StageJob(const Job& job, const StageOptions& stage) {
   Job alone = job;
   alone.stages = {stage};
+  DataOptions& data = alone.data;
+  // Books that other kinds of stages read do not matter where their own are named.
+  const auto forget = [](std::vector<std::string>* others, const std::vector<std::string>& own) {
+    if (!own.empty()) others->clear();
+  };
+  if (stage.kind == "finetune") {
+    forget(&data.fitness_books, data.train_books);
+    forget(&data.held_out_books, data.train_books);
+  } else {
+    forget(&data.train_books, data.held_out_books);
+    if (stage.kind == "evaluate") forget(&data.fitness_books, data.held_out_books);
+  }
   return alone;
 }
 

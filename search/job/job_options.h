@@ -26,6 +26,13 @@ struct DataOptions {
   std::string text_field = "text";  // of .jsonl lines
   int64_t min_tokens = 0;           // shorter books are left out
   bool join = false;                // concatenate books until a document is long enough
+  // Titles of the books that fitness documents, and held-out ones and evaluations, are drawn from;
+  // none: those that no other list names.
+  std::vector<std::string> fitness_books, held_out_books;
+  // Texts that fine-tunes train on: a place as `path` (unset: that), and titles there (none: those
+  // that no other list names).
+  std::string train_path;
+  std::vector<std::string> train_books;
 };
 
 struct BackendJobOptions {
@@ -105,11 +112,8 @@ struct StageOptions {
   int64_t length = 0;            // target, in tokens, of every document
   std::vector<int64_t> lengths;  // readjust: targets; finetune: tokens of a leg's sequences (unset:
                                  // its factors' target); evaluate: tokens that are read
-  std::string text;              // texts of this stage; unset: data.path
-  std::vector<std::string> books;  // titles to draw from (finetune: to train on); unset: all
-  std::vector<std::string> fitness_books, held_out_books;  // likewise, of a search's documents
-  int documents = 5;  // that make the fitness; 3 above kLongTarget
-  int held_out = 5;   // other documents, scored for the baselines and the winner; 3 likewise
+  int documents = 5;             // that make the fitness; 3 above kLongTarget
+  int held_out = 5;  // other documents, scored for the baselines and the winner; 3 likewise
   std::string window = kWindows[0];
   std::string objective = kObjectives[0];
   // Which model tells key tokens: a Hugging Face folder of the same tokenizer (unset: the job's

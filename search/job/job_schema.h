@@ -65,6 +65,10 @@ void Describe(Visitor& visit, DataOptions& o) {
   visit("text_field", o.text_field, KeyRole::kResult, Rule{});
   visit("min_tokens", o.min_tokens, KeyRole::kResult, Range(0, kMaxTokens));
   visit("join", o.join, KeyRole::kResult, Rule{});
+  visit("fitness_books", o.fitness_books, KeyRole::kResult, Filled("titles"));
+  visit("held_out_books", o.held_out_books, KeyRole::kResult, Filled("titles"));
+  visit("train_path", o.train_path, KeyRole::kPlace, Rule{});
+  visit("train_books", o.train_books, KeyRole::kResult, Filled("titles"));
 }
 
 template <class Visitor>
@@ -87,20 +91,12 @@ void DescribeYarn(Visitor& visit, StageOptions& o) {
   visit("yarn_truncate", o.yarn.truncate, result, Rule{});
 }
 
-// Texts of any stage but where they are scored in a search.
-template <class Visitor>
-void DescribeTexts(Visitor& visit, StageOptions& o) {
-  visit("text", o.text, KeyRole::kPlace, Rule{});
-  visit("books", o.books, KeyRole::kResult, Filled("titles"));
-}
-
 template <class Visitor>
 void DescribeFinetune(Visitor& visit, StageOptions& o) {
   visit("factors", o.finetune.factors, KeyRole::kResult, Required(Filled("names")));
   visit("steps", o.finetune.steps, KeyRole::kResult, Required(Range(1, 1e9)));
   visit("lengths", o.lengths, KeyRole::kResult, Range(2, kMaxTokens));
   visit("command", o.finetune.command, KeyRole::kPlace, Rule{});
-  DescribeTexts(visit, o);
 }
 
 template <class Visitor>
@@ -114,7 +110,6 @@ void DescribeEvaluate(Visitor& visit, StageOptions& o) {
   visit("lengths", o.lengths, result, Required(Range(2, kMaxTokens)));
   visit("documents", o.documents, result, Range(1, 10000));
   visit("window", o.window, result, OneOf({std::begin(kWindows), std::end(kWindows)}));
-  DescribeTexts(visit, o);
   visit("stride", evaluate.stride, result, Range(1, kMaxTokens));
   visit("sliding_tokens", evaluate.sliding_tokens, result, Range(2, kMaxTokens));
   visit("tries", evaluate.tries, result, Range(1, 10000));
@@ -137,9 +132,6 @@ void DescribeSearch(Visitor& visit, StageOptions& o) {
   }
   visit("documents", o.documents, result, Range(1, 10000));
   visit("held_out", o.held_out, result, Range(0, 10000));
-  visit("text", o.text, KeyRole::kPlace, Rule{});
-  visit("fitness_books", o.fitness_books, result, Filled("titles"));
-  visit("held_out_books", o.held_out_books, result, Filled("titles"));
   visit("window", o.window, result, OneOf({std::begin(kWindows), std::end(kWindows)}));
   visit("objective", o.objective, result, OneOf({std::begin(kObjectives), std::end(kObjectives)}));
   visit("key_model", o.key_model, KeyRole::kPlace, Rule{});

@@ -88,7 +88,8 @@ void Pipeline::RefuseIfBegun(const StageOptions& stage, const std::string& sourc
 }
 
 std::unique_ptr<StageRun> Pipeline::Open(const StageOptions& stage) {
-  const Folder folder = folder_.Stage(stage.name);
+  const Folder folder = folder_.Sub(stage.name);
+  folder_.Begin(folder);
   if (stage.kind == "finetune") {
     return std::make_unique<FinetuneRun>(sources_, stage, folder, observer_);
   }
@@ -113,7 +114,7 @@ std::unique_ptr<StageRun> Pipeline::OpenSearches(const StageOptions& stage) {
   std::vector<std::unique_ptr<SearchRun>> searches;
   for (const StageOptions& search : SearchesOf(stage)) {
     const Folder folder = SearchFolder(folder_, stage, search);
-    folder.Make();
+    folder_.Begin(folder);
     searches.push_back(std::make_unique<SearchRun>(StageJob(job_, search), path, model, folder,
                                                    evaluators_, observer_));
   }

@@ -125,11 +125,9 @@ RunFolder RunFolder::Open(FileSystem& files, const fs::path& folder) {
   return run;
 }
 
-Folder RunFolder::Stage(std::string_view name) {
-  const Folder folder = Sub(name);
+void RunFolder::Begin(const Folder& folder) {
   for (fs::path& path : MissingFolders(folder.path())) made_.push_back(std::move(path));
   folder.Make();
-  return folder;
 }
 
 void RunFolder::Abandon() {

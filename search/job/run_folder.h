@@ -37,8 +37,8 @@ class RunFolder : public Folder {
   // The folder of a run that began before, locked. Throws InputError if there is none.
   static RunFolder Open(FileSystem& files, const std::filesystem::path& folder);
 
-  // The folder of a stage, made.
-  Folder Stage(std::string_view name);
+  // Makes a folder in it, which Abandon will remove.
+  void Begin(const Folder& folder);
   // Removes what Create and this run wrote, so that nothing is left of a run that could not begin.
   // Nothing happens to a folder that Open opened: what is there began earlier.
   void Abandon();

@@ -1,6 +1,7 @@
 #include "search/job/stage_documents.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "eval/errors.h"
 #include "search/rng.h"
@@ -8,45 +9,72 @@
 namespace longrope {
 namespace {
 
-// Indices of the books with these titles. Throws InputError for one that is not there.
-std::vector<size_t> NamedBooks(const Corpus& corpus, const Job& job, const StageOptions& stage,
-                               const char* key, const std::vector<std::string>& titles) {
-  std::vector<size_t> books;
-  for (const std::string& title : titles) {
-    size_t book = 0;
-    while (book < corpus.size() && corpus.Title(book) != title) ++book;
-    if (book == corpus.size()) {
-      throw InputError("stages." + stage.name + "." + key + ": '" + title + "' is no text of " +
-                       TextPath(job, stage));
-    }
-    books.push_back(book);
-  }
-  return books;
+using Titles = std::vector<std::string>;
+
+bool Holds(const Titles& titles, const std::string& title) {
+  return std::ranges::find(titles, title) != titles.end();
 }
 
-// Draws of a stage, from all books or from some.
+// Which of a corpus's books a list of titles means: those, or where it is empty all that the others
+// do not name. Throws InputError for a title that is not there.
+std::vector<bool> Chosen(const Corpus& corpus, const std::string& where, const char* key,
+                         const Titles& titles, std::initializer_list<const Titles*> others) {
+  std::vector<bool> chosen;
+  Titles missing = titles;
+  for (size_t i = 0; i < corpus.size(); ++i) {
+    const std::string title = corpus.Title(i);
+    std::erase(missing, title);
+    chosen.push_back(titles.empty()
+                         ? std::ranges::none_of(
+                               others, [&](const Titles* other) { return Holds(*other, title); })
+                         : Holds(titles, title));
+  }
+  if (!missing.empty()) {
+    throw InputError(std::string("data.") + key + ": '" + missing.front() + "' is no text of " +
+                     where);
+  }
+  return chosen;
+}
+
+// The draws of a stage.
 class StageDraw {
  public:
   StageDraw(const Job& job, const StageOptions& stage, const Tokenizer& tokenizer)
       : job_(job),
         stage_(stage),
         tokenizer_(tokenizer),
-        corpus_(OpenCorpus({TextPath(job, stage), job.data.text_field})) {}
+        corpus_(OpenCorpus({job.data.path, job.data.text_field})) {}
 
-  std::vector<size_t> Named(const char* key, const std::vector<std::string>& titles) const {
-    return NamedBooks(*corpus_, job_, stage_, key, titles);
+  std::vector<Document> Fitness() {
+    const DataOptions& data = job_.data;
+    return Draw(stage_.documents, 0,
+                Chosen(*corpus_, data.path, "fitness_books", data.fitness_books,
+                       {&data.held_out_books, TrainBooks()}));
   }
-  std::vector<size_t> AllBut(const std::vector<size_t>& books) const {
-    std::vector<size_t> others;
-    for (size_t i = 0; i < corpus_->size(); ++i) {
-      if (std::ranges::find(books, i) == books.end()) others.push_back(i);
-    }
-    return others;
+  // `before`: documents of the stage that come before them.
+  std::vector<Document> HeldOut(int count, int before) {
+    const DataOptions& data = job_.data;
+    return Draw(count, before,
+                Chosen(*corpus_, data.path, "held_out_books", data.held_out_books,
+                       {&data.fitness_books, TrainBooks()}));
+  }
+  // From the same books.
+  std::vector<Document> Both() {
+    return Draw(stage_.documents + stage_.held_out, 0,
+                Chosen(*corpus_, job_.data.path, "fitness_books", {}, {TrainBooks()}));
   }
 
-  // Appends `count` documents from these books.
-  void Draw(int count, const std::vector<size_t>& books) {
-    const auto before = static_cast<int>(documents_.size());
+ private:
+  // Those of the same place.
+  const Titles* TrainBooks() const {
+    static const Titles none;
+    return job_.data.train_path.empty() ? &job_.data.train_books : &none;
+  }
+  Rng Stream(const char* purpose, uint32_t number) const {
+    return Rng(static_cast<uint64_t>(job_.seed), stage_.name + purpose, number, 0);
+  }
+
+  std::vector<Document> Draw(int count, int before, const std::vector<bool>& chosen) {
     DrawOptions draw{stage_.length, job_.data.min_tokens, count, job_.data.join};
     if (stage_.window == "random") {
       draw.offset = [&](int index, int64_t positions) {
@@ -54,61 +82,50 @@ class StageDraw {
         return int64_t{rng.Below(static_cast<uint32_t>(std::min<int64_t>(positions, UINT32_MAX)))};
       };
     }
-    auto drawn = DrawDocuments(*corpus_, tokenizer_, draw, [&](size_t size) {
+    return DrawDocuments(*corpus_, tokenizer_, draw, [&](size_t books) {
       Rng rng = Stream("/documents", 0);
-      std::vector<size_t> order = RandomOrder(size, rng);
-      std::erase_if(order, [&](size_t i) { return std::ranges::find(books, i) == books.end(); });
+      std::vector<size_t> order = RandomOrder(books, rng);
+      std::erase_if(order, [&](size_t i) { return !chosen[i]; });
       return order;
     });
-    std::ranges::move(drawn, std::back_inserter(documents_));
-  }
-  std::vector<Document> Take() { return std::move(documents_); }
-
- private:
-  Rng Stream(const char* purpose, uint32_t number) const {
-    return Rng(static_cast<uint64_t>(job_.seed), stage_.name + purpose, number, 0);
   }
 
   const Job& job_;
   const StageOptions& stage_;
   const Tokenizer& tokenizer_;
   std::unique_ptr<Corpus> corpus_;
-  std::vector<Document> documents_;
 };
 
 }  // namespace
 
-const std::string& TextPath(const Job& job, const StageOptions& stage) {
-  return stage.text.empty() ? job.data.path : stage.text;
-}
-
-std::vector<std::string> TextsOf(const Job& job, const StageOptions& stage) {
-  const auto corpus = OpenCorpus({TextPath(job, stage), job.data.text_field});
-  std::vector<size_t> books = NamedBooks(*corpus, job, stage, "books", stage.books);
-  if (books.empty()) {
-    for (size_t i = 0; i < corpus->size(); ++i) books.push_back(i);
-  }
-  std::ranges::sort(books);
-  std::vector<std::string> texts;
-  for (size_t i : books) texts.push_back(corpus->Text(i));
-  return texts;
-}
-
 std::vector<Document> DrawStageDocuments(const Job& job, const StageOptions& stage,
                                          const Tokenizer& tokenizer) {
   StageDraw draw(job, stage, tokenizer);
-  const auto fitness = draw.Named("fitness_books", stage.fitness_books);
-  const auto held_out = draw.Named("held_out_books", stage.held_out_books);
-  if (fitness.empty() && held_out.empty()) {
-    const auto books = draw.Named("books", stage.books);
-    draw.Draw(stage.documents + stage.held_out, books.empty() ? draw.AllBut({}) : books);
-    return draw.Take();
-  }
-  draw.Draw(stage.documents, fitness.empty() ? draw.AllBut(held_out) : fitness);
+  if (stage.kind == "evaluate") return draw.HeldOut(stage.documents, 0);
+  if (job.data.fitness_books.empty() && job.data.held_out_books.empty()) return draw.Both();
+  std::vector<Document> documents = draw.Fitness();
   if (stage.held_out > 0) {
-    draw.Draw(stage.held_out, held_out.empty() ? draw.AllBut(fitness) : held_out);
+    std::ranges::move(draw.HeldOut(stage.held_out, stage.documents), std::back_inserter(documents));
   }
-  return draw.Take();
+  return documents;
+}
+
+const std::string& TrainPath(const DataOptions& data) {
+  return data.train_path.empty() ? data.path : data.train_path;
+}
+
+std::vector<std::string> TrainTexts(const DataOptions& data) {
+  const auto corpus = OpenCorpus({TrainPath(data), data.text_field});
+  const Titles none;
+  const bool apart = !data.train_path.empty();
+  const auto chosen =
+      Chosen(*corpus, TrainPath(data), "train_books", data.train_books,
+             {apart ? &none : &data.fitness_books, apart ? &none : &data.held_out_books});
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < corpus->size(); ++i) {
+    if (chosen[i]) texts.push_back(corpus->Text(i));
+  }
+  return texts;
 }
 
 std::string DocumentText(const Document& document) {

@@ -1,4 +1,4 @@
-// Which documents a stage scores.
+// Which documents a stage scores, and which texts it trains on.
 #pragma once
 
 #include <string>
@@ -9,17 +9,16 @@
 
 namespace longrope {
 
-// Where a stage's texts are.
-const std::string& TextPath(const Job& job, const StageOptions& stage);
-
-// The texts that a stage names, or all, in the order of the corpus. Throws InputError.
-std::vector<std::string> TextsOf(const Job& job, const StageOptions& stage);
-
-// The stage's fitness documents, then its held-out ones: a seeded draw, no book twice, each from
-// the beginning of its book or from a seeded offset; from the books that the stage names for
-// either, where it does. Throws InputError with the counts by length if there are too few books.
+// The fitness documents of a search, then its held-out ones; of an evaluation the held-out ones
+// alone, `documents` of them. A seeded draw, no book twice, each from the beginning of its book or
+// from a seeded offset. Throws InputError with the counts by length if there are too few books.
 std::vector<Document> DrawStageDocuments(const Job& job, const StageOptions& stage,
                                          const Tokenizer& tokenizer);
+
+// Where a fine-tune's texts are.
+const std::string& TrainPath(const DataOptions& data);
+// They themselves, in the order of the corpus. Throws InputError.
+std::vector<std::string> TrainTexts(const DataOptions& data);
 
 // "'TITLE', its first 2048 tokens", or from where it begins.
 std::string DocumentText(const Document& document);

@@ -50,7 +50,9 @@ TEST(PipelineGuard, AnotherOrderOfIndependentStagesLosesNoScore) {
   EXPECT_EQ(run.stages.evaluator.scores, 2 * testing::kSmallScores);
   const auto files = FinalFiles(scratch / "run");
   for (const auto& [name, content] : wanted) {
-    if (name.find('/') != std::string::npos) EXPECT_EQ(files.at(name), content) << name;
+    if (name.find('/') != std::string::npos) {
+      EXPECT_EQ(files.at(name), content) << name;
+    }
   }
 }
 

@@ -104,7 +104,8 @@ TEST(Pipeline, ABudgetOfHoursEndsAtAGeneration) {
   run.job.stages[0].max_hours = 1;
   {
     RunFolder folder = RunFolder::Create(FileSystem::Real(), scratch / "run");
-    folder.Stage("extend").Append(kTimesFile, "extend,0,0,3601\n");  // an hour is spent
+    folder.Begin(folder.Sub("extend"));
+    folder.Sub("extend").Append(kTimesFile, "extend,0,0,3601\n");  // an hour is spent
   }
   ASSERT_EQ(run.Start(), RunEnd::kDone);
   EXPECT_EQ(History(run).size(), 6u);  // the first generation, whole
@@ -124,7 +125,8 @@ TEST(Pipeline, TimesCutOffByACrashAreNoHours) {
   run.job.stages[0].max_hours = 1;
   {
     RunFolder folder = RunFolder::Create(FileSystem::Real(), scratch / "run");
-    folder.Stage("extend").Append(
+    folder.Begin(folder.Sub("extend"));
+    folder.Sub("extend").Append(
         kTimesFile, "extend,0,0,3\nextend,0\nextend,\nextend,1,0,nonsense\nextend,1,0,");
   }
   ASSERT_EQ(run.Start(), RunEnd::kDone);

@@ -109,15 +109,24 @@ TEST(StageReader, TheFrugalReadjustmentHasRoomForItsSeeds) {
   EXPECT_REFUSED(Read({kShort + ", lengths: [512, 256]"}), "stages.short.lengths: must increase");
 }
 
-TEST(StageReader, FitnessAndHeldOutBooksAreOthers) {
-  EXPECT_REFUSED(Read({kOne + ", fitness_books: [a, b], held_out_books: [c, b]"}),
-                 "stages.one.held_out_books: 'b' is among fitness_books");
+TEST(StageReader, BooksServeOnePurposeOnly) {
+  const auto read = [](const std::string& data) {
+    return ResolveJob(ParseYaml("model: {path: /m}\ndata: {path: /d, " + data +
+                                    "}\nstages:\n  - {" + kOne + "}\n",
+                                "job.yaml"),
+                      "name");
+  };
+  EXPECT_REFUSED(read("fitness_books: [a, b], held_out_books: [c, b]"),
+                 "job.yaml:2: data.held_out_books: 'b' is among fitness_books");
+  EXPECT_REFUSED(read("held_out_books: [a, b], train_books: [c, b]"),
+                 "data.train_books: 'b' is among held_out_books");
+  EXPECT_NO_THROW(read("held_out_books: [a, b], train_books: [c, b], train_path: /other"));
 }
 
 TEST(StageReader, AJobOfAllKindsReadsBackFromItsOwnText) {
   const std::string text =
       "model: {path: /m}\ndata: {path: /d}\nstages:\n  - {" + kOne + "}\n  - {" + kTune +
-      ", command: \"a {model}\", books: [x]}\n  - {" + kTwo + "}\n  - {" + kShort +
+      ", command: \"a {model}\"}\n  - {" + kTwo + "}\n  - {" + kShort +
       ", preset: frugal}\n  - {name: e, kind: evaluate, rows: [one, \"base:yarn\"], lengths: [256, "
       "512], protocols: [sliding, passkey]}\n";
   const Job job = ResolveJob(ParseYaml(text, "job.yaml"), "name");
