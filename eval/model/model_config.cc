@@ -159,9 +159,10 @@ FactorSet OwnFactors(const JsonObject& config, const JsonObject& block, const Mo
       block.Number("attention_factor")
           .value_or(AttentionFactor(AttentionPolicy::kLongrope, ratio, original));
   if (!(attention > 0 && attention < 1e6)) block.Refuse("attention_factor", "must be above 0");
+  const int64_t start = config.Integer(kStartTokensKey, 0, kMaxLength).value_or(0);
   const int d = model.shape.head_dim;
-  return {{{original, {Factors(block, "short_factor", d), 0, attention}},
-           {std::max(longest, original), {Factors(block, "long_factor", d), 0, attention}}}};
+  return {{{original, {Factors(block, "short_factor", d), start, attention}},
+           {std::max(longest, original), {Factors(block, "long_factor", d), start, attention}}}};
 }
 
 }  // namespace
@@ -194,6 +195,9 @@ ModelConfig ReadModelConfig(const std::filesystem::path& folder, const ConfigOve
   model.original_length = overrides.original_length ? overrides.original_length
                                                     : OriginalLength(config, model.family, block);
   const std::string type = ScalingType(block);
+  if (config.Integer(kStartTokensKey, 0, kMaxLength).value_or(0) > 0 && type != "longrope") {
+    config.Refuse(kStartTokensKey, "is for factors of rope type longrope, which are missing");
+  }
   if (type == "longrope") {
     model.own_factors = OwnFactors(config, *block, model);
   } else if (type != "default") {

@@ -12,6 +12,9 @@
 
 namespace longrope {
 
+// This program's own key of config.json: n-hat of the `longrope` factors there.
+inline constexpr const char* kStartTokensKey = "longrope_start_tokens";
+
 // What a job may set over the config.
 struct ConfigOverrides {
   std::optional<int64_t> original_length;  // tokens
@@ -28,7 +31,8 @@ struct ModelConfig {
   // From the job, else original_max_position_embeddings, else a LLaMA's max_position_embeddings.
   // A Mistral's cannot be told from its config: empty unless stated.
   std::optional<int64_t> original_length;
-  // The model's own `longrope` factors: short ones up to the original length, long ones beyond.
+  // The model's own `longrope` factors: short ones up to the original length, long ones beyond,
+  // both with the n-hat of kStartTokensKey.
   std::optional<FactorSet> own_factors;
 
   // Throws InputError if the original length is unknown, telling how to state it.

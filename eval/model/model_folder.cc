@@ -154,6 +154,12 @@ std::string ModelFolder::Digest() const {
     hash.Add(std::to_string(number) + ",");
   }
   hash.Add(Json(s.norm_epsilon).dump() + "," + Json(config_.rope_base).dump());
+  if (config_.own_factors) {
+    for (const auto& [length, factors] : config_.own_factors->buckets) {
+      hash.Add(" " + std::to_string(length) + " " + Json(factors.lambda).dump() + " " +
+               std::to_string(factors.start_tokens) + " " + Json(factors.attention_factor).dump());
+    }
+  }
   for (const auto& [name, tensor] : tensors_) {
     hash.Add(name + " " + tensor->dtype + " " + ShapeText(tensor->shape) + "\n");
     hash.Add(tensor->bytes);

@@ -8,6 +8,7 @@
 #include "search/cli/model_arguments.h"
 #include "search/factors/hugging_face.h"
 #include "search/factors/longrope_csv.h"
+#include "search/factors/model_file.h"
 #include "search/job/job_file.h"
 #include "search/job/model_options.h"
 #include "search/job/run_folder.h"
@@ -20,7 +21,7 @@ namespace {
 struct Arguments {
   ModelArguments model;
   std::string source, to, out, short_factors = "same";
-  bool drop_start_tokens = false, force = false;
+  bool keep_start_tokens = false, drop_start_tokens = false, force = false;
 };
 
 struct Source {
@@ -49,20 +50,34 @@ Source OpenSource(const Arguments& arguments) {
   return source;
 }
 
-// No format here has a place for n-hat: it is refused, or dropped with a word on what that costs.
-void DropStartTokens(Source* source, const Arguments& arguments) {
-  const int64_t start = source->file.Longest().factors.start_tokens;
-  if (start == 0) return;
-  if (!arguments.drop_start_tokens) {
-    throw InputError(source->path.string() + ": the first " + std::to_string(start) +
-                     " tokens keep their rotation, which " + arguments.to +
-                     " cannot say; give --drop-start-tokens to rescale them too, or search with "
-                     "runtime: hugging-face");
+// No format here has a place for n-hat: a model folder may bring code that keeps it, else it is
+// refused, or dropped; each with a word on what that costs.
+void DecideOnStartTokens(Source* source, const Arguments& arguments) {
+  const bool folder = arguments.to == "hf-folder";
+  if (arguments.keep_start_tokens && !folder) {
+    throw InputError("--keep-start-tokens: " + arguments.to +
+                     " has no place for them; allowed: --to hf-folder");
   }
-  LogWarning("the first " + std::to_string(start) +
-             " tokens will be rescaled too: scores of the search do not hold for this export "
-             "(eval the result to see)");
-  source->file.buckets.back().factors.start_tokens = 0;
+  int64_t& start = source->file.buckets.back().factors.start_tokens;
+  if (start == 0) return;
+  const std::string count = "the first " + std::to_string(start) + " tokens ";
+  if (arguments.keep_start_tokens) {
+    LogWarning(count + "keep their rotation by code in the folder (" + kModelFileName +
+               "), which transformers runs with trust_remote_code=True only; without it, it "
+               "rescales them too and does not say so. Other runtimes (vLLM, SGLang, llama.cpp, "
+               "...) do not know the code: they refuse the folder, or rescale them too");
+  } else if (arguments.drop_start_tokens) {
+    LogWarning(count +
+               "will be rescaled too: scores of the search do not hold for this export "
+               "(eval the result to see)");
+    start = 0;
+  } else {
+    throw InputError(source->path.string() + ": " + count + "keep their rotation, which " +
+                     arguments.to + " cannot say; give " +
+                     (folder ? "--keep-start-tokens" : "--to hf-folder --keep-start-tokens") +
+                     " to have code for transformers keep it, or --drop-start-tokens to rescale "
+                     "them too, or search with runtime: hugging-face");
+  }
 }
 
 void WarnOfWhatIsLost(const FactorFile& file, const Arguments& arguments,
@@ -118,8 +133,11 @@ void WriteNew(const Arguments& arguments, const std::string& text) {
 
 int Run(const Arguments& arguments) {
   Source source = OpenSource(arguments);
+  if (arguments.to == "hf-folder" && source.model.empty()) {
+    throw InputError("--to hf-folder needs --model, the folder to patch");
+  }
   const std::string family = FamilyOf(&source);
-  DropStartTokens(&source, arguments);
+  DecideOnStartTokens(&source, arguments);
   WarnOfWhatIsLost(source.file, arguments, family);
   const RopeFactors& factors = source.file.Longest().factors;
   if (arguments.to == "longrope-csv") {
@@ -130,8 +148,6 @@ int Run(const Arguments& arguments) {
         arguments.short_factors == "ones" ? ShortFactors::kOnes : ShortFactors::kSame, family);
     if (arguments.to == "hf-config") {
       WriteNew(arguments, fragment.dump(2) + "\n");
-    } else if (source.model.empty()) {
-      throw InputError("--to hf-folder needs --model, the folder to patch");
     } else {
       ExportModelFolder(FileSystem::Real(), source.model, arguments.out, fragment, factors);
     }
@@ -159,8 +175,14 @@ void AddExport(CLI::App& app, Action* action) {
       ->add_option("--short-factors", arguments->short_factors,
                    "Up to the original length: same (default) factors, or ones (m stays in force)")
       ->check(CLI::IsMember({"same", "ones"}));
-  command->add_flag("--drop-start-tokens", arguments->drop_start_tokens,
-                    "Rescale the first tokens too where the format cannot leave them alone");
+  CLI::Option* keep = command->add_flag(
+      "--keep-start-tokens", arguments->keep_start_tokens,
+      "hf-folder: leave the first tokens alone by model code in the folder, which transformers "
+      "runs with trust_remote_code=True and other runtimes do not know");
+  command
+      ->add_flag("--drop-start-tokens", arguments->drop_start_tokens,
+                 "Rescale the first tokens too where the format cannot leave them alone")
+      ->excludes(keep);
   command->add_flag("--force", arguments->force, "Write over an existing file");
   command->callback([=] { *action = [=] { return Run(*arguments); }; });
 }

@@ -5,6 +5,7 @@
 #include "eval/errors.h"
 #include "eval/model/model_config.h"
 #include "eval/storage/files.h"
+#include "search/factors/model_file.h"
 #include "search/number_text.h"
 
 namespace longrope {
@@ -39,10 +40,9 @@ OrderedJson RopeBlock(const FactorFile& file, ShortFactors short_factors) {
 // Reads the exported config as eval would and compares what it finds with what was meant.
 void Verify(const fs::path& folder, const RopeFactors& factors) {
   const ModelConfig config = ReadModelConfig(folder, {});
-  const bool same =
-      config.own_factors && config.own_factors->buckets.back().factors.lambda == factors.lambda &&
-      config.own_factors->buckets.back().factors.attention_factor == factors.attention_factor;
-  if (!same) throw InputError(folder.string() + ": the exported config reads back differently");
+  if (!config.own_factors || config.own_factors->buckets.back().factors != factors) {
+    throw InputError(folder.string() + ": the exported config reads back differently");
+  }
 }
 
 // A folder that vanishes unless it is moved to its place.
@@ -83,6 +83,34 @@ void LinkOrCopy(FileSystem& files, const fs::path& from, const fs::path& to) {
   }
 }
 
+// A file of the model's folder by the model file's name, that is none.
+bool IsForeignModelFile(const fs::path& path) {
+  return fs::is_regular_file(path) && !IsOurModelFile(ReadFile(path, kMaxConfigBytes));
+}
+
+// Two pieces of model code have no way to be one.
+void RefuseOtherCode(const fs::path& model, const OrderedJson& config) {
+  if (config.contains("auto_map") && !config["auto_map"].empty()) {  // nor null
+    throw InputError((model / "config.json").string() +
+                     ": auto_map: the model brings code of its own; start tokens cannot be kept "
+                     "for it");
+  }
+  if (IsForeignModelFile(model / kModelFileName)) {
+    throw InputError((model / kModelFileName).string() +
+                     ": is not of this program; it stands where start tokens need a model file");
+  }
+}
+
+// Everything in the model's folder but its config and an earlier export's model file.
+void CopyFiles(FileSystem& files, const fs::path& model, const fs::path& to) {
+  for (const auto& entry : fs::directory_iterator(model)) {
+    const fs::path name = entry.path().filename();
+    if (entry.is_directory() || name == "config.json") continue;
+    if (name == kModelFileName && !IsForeignModelFile(entry.path())) continue;
+    LinkOrCopy(files, entry.path(), to / name);
+  }
+}
+
 }  // namespace
 
 OrderedJson HuggingFaceFragment(const FactorFile& file, const std::string& name,
@@ -101,6 +129,11 @@ OrderedJson HuggingFaceFragment(const FactorFile& file, const std::string& name,
   fragment["rope_parameters"] = block;  // transformers 5
   // A window would mask all that the factors reach beyond it.
   if (family == "mistral") fragment["sliding_window"] = nullptr;
+  const int64_t start = file.Longest().factors.start_tokens;
+  if (start > 0 && family.empty()) {
+    throw InputError(name + ": start tokens can only be kept for a model whose family is known");
+  }
+  if (start > 0) NameModelFile(family, start, &fragment);
   return fragment;
 }
 
@@ -114,14 +147,13 @@ void ExportModelFolder(FileSystem& files, const fs::path& model, const fs::path&
   // Refuses what an ordered parse would let pass.
   const JsonObject checked(ParseJson(text, config_path.string()), config_path.string());
   OrderedJson config = OrderedJson::parse(text);
+  ForgetModelFile(&config);
+  const bool code = fragment.contains(kStartTokensKey);
+  if (code) RefuseOtherCode(model, config);
   config.update(fragment);
   NewFolder folder(files, out);
-  for (const auto& entry : fs::directory_iterator(model)) {
-    const fs::path name = entry.path().filename();
-    if (!entry.is_directory() && name != "config.json") {
-      LinkOrCopy(files, entry.path(), folder.path() / name);
-    }
-  }
+  CopyFiles(files, model, folder.path());
+  if (code) ReplaceFile(files, folder.path() / kModelFileName, std::string(kModelFile));
   ReplaceFile(files, folder.path() / "config.json", config.dump(2) + "\n");
   Verify(folder.path(), factors);
   folder.MoveToPlace();

@@ -59,11 +59,12 @@ std::vector<double> Nats(const ModelFolder& folder, bool window, const RopeFacto
   return *TokenNats(*model, shape, plan, ids, table, {});
 }
 
-void ExpectEqualNats(const std::vector<double>& nats, const Expected& expected) {
+void ExpectEqualNats(const std::vector<double>& nats, const Expected& expected,
+                     double tolerance = kTolerance) {
   ASSERT_EQ(nats.size(), expected.nats.size());
   double total = 0;
   for (double value : nats) total += value;
-  EXPECT_TRUE(CloseRelative(total, expected.total, kTolerance));
+  EXPECT_TRUE(CloseRelative(total, expected.total, tolerance));
   for (size_t i = 0; i < nats.size(); ++i) {
     // A likely token's few nats are the difference of large logits: an absolute part as well.
     const double allowed = 1e-3 + 1e-3 * expected.nats[i];
@@ -208,6 +209,50 @@ TEST(SmallGolden, TheWindowAndTheAttentionFactorMatter) {
   EXPECT_GT(std::abs(total(false, 1) - expected), 100 * kTolerance * expected);
   EXPECT_GT(std::abs(total(true, 1.1) - expected), 10 * kTolerance * expected);
 }
+
+// n-hat as transformers computes it by the model file that an export brings.
+class StartTokensGolden : public ::testing::TestWithParam<const char*> {
+ protected:
+  // A few tokens carry all that n-hat changes, so totals are held to less than elsewhere.
+  static constexpr double kTight = 1e-6;
+  const bool tiny_ = std::string(GetParam()) == "tiny";
+  const json golden_ = Golden("start_tokens.json");
+  const json& case_ = Case(golden_, "start_tokens", GetParam());
+  const ModelFolder folder_{SourcePath(tiny_ ? "data/tiny" : "tests/golden/transformers/mistral"),
+                            {}};
+
+  std::vector<double> NatsFrom(int64_t start_tokens) const {
+    RopeFactors factors = LongRope(case_);
+    factors.start_tokens = start_tokens;
+    const auto ids = Golden(tiny_ ? "tiny.json" : "small.json").at("ids");
+    return Nats(folder_, false, factors, ids.get<std::vector<int32_t>>());
+  }
+};
+
+TEST_P(StartTokensGolden, NatsEqualThoseOfTransformers) {
+  ExpectEqualNats(NatsFrom(case_.at("start_tokens")), ExpectedOf(case_), kTight);
+}
+
+// Ignored, it meets what transformers computes without the model file; one token more or less than
+// n-hat is told apart as well.
+TEST_P(StartTokensGolden, AnotherNumberOfThemIsMissedByFar) {
+  const double expected = case_.at("total_nats");
+  const auto total = [&](int64_t start_tokens) {
+    double sum = 0;
+    for (double value : NatsFrom(start_tokens)) sum += value;
+    return sum;
+  };
+  const double ignored = total(0);
+  EXPECT_TRUE(CloseRelative(ignored, case_.at("total_nats_without"), kTight));
+  EXPECT_GT(std::abs(ignored - expected), 400 * kTight * expected);
+  const int64_t start = case_.at("start_tokens");
+  for (const int64_t near : {start - 1, start + 1}) {
+    EXPECT_GT(std::abs(total(near) - expected), 10 * kTight * expected) << near;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, StartTokensGolden, ::testing::Values("tiny", "mistral"),
+                         [](const auto& of) { return std::string(of.param); });
 
 // Long and short contexts as transformers reads them. A token whose gain or likelihood lies at the
 // rule's edge may fall on either side.

@@ -19,13 +19,12 @@ using Json = nlohmann::json;
 
 constexpr double kTolerance = 1e-4;  // relative, of the total loss
 
-Json Golden() {
-  return Json::parse(
-      testing::SlurpFile(testing::SourcePath("tests/golden/transformers/tiny.json")));
+Json Golden(const std::string& name = "tiny.json") {
+  return Json::parse(testing::SlurpFile(testing::SourcePath("tests/golden/transformers/" + name)));
 }
 
-Json GoldenCase(const std::string& name) {
-  const Json golden = Golden();
+Json GoldenCase(const std::string& name, const std::string& file = "tiny.json") {
+  const Json golden = Golden(file);
   for (const Json& item : golden["cases"]) {
     if (item["name"] == name) return item;
   }
@@ -88,31 +87,80 @@ TEST(Eval, FactorFilesGiveTheLossOfTransformers) {
   EXPECT_NE(Nats({"--factors", folder / "f.csv"}), json);  // a CSV says nothing of m
 }
 
+// The factor file of a case of tiny.
+Json FactorFileOf(const Json& golden, int64_t start_tokens) {
+  return {{"lambda", golden["lambda"]},
+          {"attention_factor", 1.07},
+          {"start_tokens", start_tokens},
+          {"original_length", 256},
+          {"target_length", 2048},
+          {"rope_base", 10000},
+          {"head_dim", 64}};
+}
+
+// Exports f.json of the folder.
+std::vector<std::string> Export(const TempFolder& folder, const std::string& out,
+                                const std::vector<std::string>& more = {},
+                                const std::string& to = "hf-folder") {
+  std::vector<std::string> arguments = {"export",  folder / "f.json", "--to",  to,
+                                        "--model", testing::Tiny(),   "--out", folder / out};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return Longrope(arguments);
+}
+
 TEST(Eval, AnExportedModelFolderIsScoredAsItsFactorFile) {
   const TempFolder folder;
   const Json golden = GoldenCase("longrope");
-  Json factors = {{"lambda", golden["lambda"]},
-                  {"attention_factor", 1.07},
-                  {"start_tokens", 16},
-                  {"original_length", 256},
-                  {"target_length", 2048},
-                  {"rope_base", 10000},
-                  {"head_dim", 64}};
-  WriteJson(folder / "f.json", factors);
-  const std::vector<std::string> command = {"export",    folder / "f.json", "--to",
-                                            "hf-folder", "--out",           folder / "out",
-                                            "--model",   testing::Tiny()};
-  ExpectRefused(RunProcess(Longrope(command)), {"first 16 tokens", "--drop-start-tokens"});
-  EXPECT_FALSE(std::filesystem::exists(folder / "out"));
-  factors["start_tokens"] = 0;
-  WriteJson(folder / "f.json", factors);
-  const Output exported = RunProcess(Longrope(command));
+  WriteJson(folder / "f.json", FactorFileOf(golden, 0));
+  const auto command = Export(folder, "out");
+  const Output exported = RunProcess(command);
   ASSERT_EQ(exported.code, 0) << exported.err;
   EXPECT_EQ(exported.out, (folder / "out").string() + "\n");
   EXPECT_EQ(Nats({}, folder / "out"), Nats({"--factors", folder / "f.json"}));
   EXPECT_TRUE(
       CloseRelative(Nats({}, folder / "out"), golden["total_nats"].get<double>(), kTolerance));
-  ExpectRefused(RunProcess(Longrope(command)), {"exists"});
+  ExpectRefused(RunProcess(command), {"exists"});
+}
+
+TEST(Eval, AFolderThatKeepsStartTokensGivesTheLossOfTransformers) {
+  const TempFolder folder;
+  const Json golden = GoldenCase("start_tokens", "start_tokens.json");
+  ASSERT_EQ(golden["model"], "tiny");
+  WriteJson(folder / "f.json", FactorFileOf(golden, 16));
+  const Output kept = RunProcess(Export(folder, "kept", {"--keep-start-tokens"}));
+  ASSERT_EQ(kept.code, 0) << kept.err;
+  for (const char* part : {"the first 16 tokens", "modeling_longrope.py", "trust_remote_code=True",
+                           "vLLM, SGLang, llama.cpp"}) {
+    EXPECT_NE(kept.err.find(part), std::string::npos) << part;
+  }
+  const Output dropped = RunProcess(Export(folder, "dropped", {"--drop-start-tokens"}));
+  ASSERT_EQ(dropped.code, 0) << dropped.err;
+  EXPECT_NE(dropped.err.find("will be rescaled too"), std::string::npos) << dropped.err;
+  const double nats = Nats({}, folder / "kept"), without = Nats({}, folder / "dropped");
+  EXPECT_EQ(nats, Nats({"--factors", folder / "f.json"}));
+  EXPECT_TRUE(CloseRelative(nats, golden["total_nats"].get<double>(), 1e-6));
+  EXPECT_TRUE(CloseRelative(without, golden["total_nats_without"].get<double>(), 1e-6));
+  EXPECT_GT(std::abs(without - nats), 4e-4 * nats);
+}
+
+TEST(Export, StartTokensAreRefusedWithBothWaysOut) {
+  const TempFolder folder;
+  WriteJson(folder / "f.json", FactorFileOf(GoldenCase("longrope"), 16));
+  ExpectRefused(RunProcess(Export(folder, "out")),
+                {"first 16 tokens", "give --keep-start-tokens", "--drop-start-tokens",
+                 "runtime: hugging-face"});
+  for (const char* to : {"hf-config", "longrope-csv"}) {
+    ExpectRefused(RunProcess(Export(folder, "out", {}, to)),
+                  {"first 16 tokens", "--to hf-folder --keep-start-tokens", "--drop-start-tokens"});
+    ExpectRefused(RunProcess(Export(folder, "out", {"--keep-start-tokens"}, to)),
+                  {"--keep-start-tokens", to, "allowed: --to hf-folder"});
+  }
+  ExpectRefused(RunProcess(Export(folder, "out", {"--keep-start-tokens", "--drop-start-tokens"})),
+                {"--keep-start-tokens", "--drop-start-tokens"});
+  ExpectRefused(RunProcess(Longrope({"export", folder / "f.json", "--to", "hf-folder", "--out",
+                                     folder / "out", "--keep-start-tokens"})),
+                {"needs --model"});
+  EXPECT_FALSE(std::filesystem::exists(folder / "out"));
 }
 
 TEST(Eval, BucketsAreChosenByTheLengthOfTheText) {

@@ -222,6 +222,38 @@ TEST(ModelConfig, LongropeReadsFactorAndAttentionFactor) {
   EXPECT_EQ(m({{"attention_factor", 1.25}, {"factor", 32.0}}), 1.25);
 }
 
+TEST(ModelConfig, LongropeReadsStartTokens) {
+  const auto start = [](const json& value, int64_t length) {
+    json config = LongRope();
+    config["longrope_start_tokens"] = value;
+    return Read(config).own_factors->For(length).start_tokens;
+  };
+  for (const int64_t length : {int64_t{32}, int64_t{33}, int64_t{256}}) {
+    EXPECT_EQ(start(16, length), 16);
+    EXPECT_EQ(start(0, length), 0);
+    EXPECT_EQ(start(nullptr, length), 0);
+    EXPECT_EQ(start(int64_t{1} << 32, length), int64_t{1} << 32);
+  }
+  for (const json& bad : {json(-1), json(1.5), json((int64_t{1} << 32) + 1), json("16"), json(true),
+                          json::array({16}), json::object()}) {
+    json config = LongRope();
+    config["longrope_start_tokens"] = bad;
+    EXPECT_THAT(Refusal(config), HasSubstr("longrope_start_tokens: ")) << bad;
+    EXPECT_THAT(Refusal(Changed({{"longrope_start_tokens", bad}})),
+                HasSubstr("longrope_start_tokens: "))
+        << bad;
+  }
+}
+
+TEST(ModelConfig, StartTokensAreForLongropeFactors) {
+  for (const json& block : {json(nullptr), json{{"rope_type", "default"}}}) {
+    const json changes = {{"rope_scaling", block}, {"longrope_start_tokens", 16}};
+    EXPECT_THAT(Refusal(Changed(changes)),
+                HasSubstr("longrope_start_tokens: is for factors of rope type longrope"));
+  }
+  EXPECT_FALSE(Read(Changed({{"longrope_start_tokens", 0}})).own_factors);
+}
+
 TEST(ModelConfig, LongropeNeedsItsOriginalLengthStated) {
   json config = LongRope();
   config.erase("original_max_position_embeddings");

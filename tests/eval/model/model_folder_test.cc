@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "tests/support/refusal.h"
 #include "tests/support/small_model.h"
@@ -184,6 +185,35 @@ TEST(ModelFolder, DigestChangesWithEveryWeightAndWithTheConfig) {
   json equal = SmallConfig();
   equal["use_cache"] = true;  // nothing that a score depends on
   EXPECT_EQ(DigestOf(tensors, equal), digest);
+}
+
+TEST(ModelFolder, DigestChangesWithEveryFactorOfTheConfig) {
+  const Tensors tensors = SmallTensors();
+  const json block = {{"rope_type", "longrope"},
+                      {"short_factor", {1.0, 1.5}},
+                      {"long_factor", {1.0, 8.0}},
+                      {"attention_factor", 1.25}};
+  json config = SmallConfig();
+  config.update({{"rope_scaling", block},
+                 {"original_max_position_embeddings", 32},
+                 {"max_position_embeddings", 256},
+                 {"longrope_start_tokens", 16}});
+  std::set<std::string> digests = {DigestOf(tensors), DigestOf(tensors, config)};
+  size_t count = 2;
+  for (const json& change :
+       {json{{"longrope_start_tokens", 15}}, json{{"longrope_start_tokens", 0}},
+        json{{"original_max_position_embeddings", 33}}, json{{"max_position_embeddings", 512}},
+        json{{"rope_scaling", {{"short_factor", {1.0, 1.6}}}}},
+        json{{"rope_scaling", {{"long_factor", {1.0, 9.0}}}}},
+        json{{"rope_scaling", {{"attention_factor", 1.2}}}}}) {
+    json changed = config;
+    changed.merge_patch(change);
+    digests.insert(DigestOf(tensors, changed));
+    EXPECT_EQ(digests.size(), ++count) << change;
+  }
+  json equal = config;
+  equal["auto_map"] = {{"AutoModel", "a.B"}};  // how others find code says nothing of a score
+  EXPECT_TRUE(digests.contains(DigestOf(tensors, equal)));
 }
 
 TEST(ModelFolder, RefusesATensorThatTwoShardsHold) {

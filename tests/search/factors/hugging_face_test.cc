@@ -6,6 +6,7 @@
 #include <map>
 
 #include "eval/model/model_config.h"
+#include "search/factors/model_file.h"
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
@@ -27,13 +28,14 @@ FileBucket Bucket(int64_t length, std::vector<float> lambda, int64_t start, doub
   return bucket;
 }
 
-FactorFile Factors() {
+// `start`: n-hat of the longest bucket.
+FactorFile Factors(int64_t start = 0) {
   FactorFile file;
   file.original_length = 256;
   file.rope_base = 10000;
   file.head_dim = 8;
   file.buckets.push_back(Bucket(512, {1, 1, 1, 1}, 0, 1));
-  file.buckets.push_back(Bucket(2048, {1, 1.1f, 3.3333333f, 8}, 16, 1.1726));
+  file.buckets.push_back(Bucket(2048, {1, 1.1f, 3.3333333f, 8}, start, 1.1726));
   return file;
 }
 
@@ -83,6 +85,23 @@ TEST(HuggingFaceFragment, AMistralLosesItsWindow) {
   EXPECT_TRUE(json["sliding_window"].is_null());
 }
 
+TEST(HuggingFaceFragment, NamesTheModelFileForStartTokensOnly) {
+  for (const auto& [family, name] : {std::pair("llama", "Llama"), {"mistral", "Mistral"}}) {
+    auto json = HuggingFaceFragment(Factors(16), "f", ShortFactors::kSame, family);
+    EXPECT_EQ(json["longrope_start_tokens"].dump(), "16");
+    const std::string class_name = std::string("LongRope") + name + "ForCausalLM";
+    EXPECT_EQ(json["auto_map"]["AutoModelForCausalLM"], "modeling_longrope." + class_name);
+    EXPECT_EQ(json["architectures"].dump(), "[\"" + class_name + "\"]");
+    for (const char* key : {"longrope_start_tokens", "auto_map", "architectures"}) json.erase(key);
+    EXPECT_EQ(json, HuggingFaceFragment(Factors(0), "f", ShortFactors::kSame, family));
+  }
+}
+
+TEST(HuggingFaceFragment, StartTokensNeedAFamily) {
+  EXPECT_REFUSED(HuggingFaceFragment(Factors(16), "the/file", ShortFactors::kSame, ""),
+                 "the/file: start tokens can only be kept for a model whose family is known");
+}
+
 TEST(HuggingFaceFragment, NeedsLengthsAndBase) {
   for (const int missing : {0, 1, 2}) {
     FactorFile file = Factors();
@@ -102,11 +121,17 @@ class ExportFolder : public ::testing::Test {
     WriteFile(model_ / "tokenizer.model", "pieces");
     fs::create_directory(model_ / "subfolder");
   }
-  void Export(FileSystem& files, const fs::path& out) {
-    const FactorFile file = Factors();
-    ExportModelFolder(files, model_, out,
+  void Export(FileSystem& files, const fs::path& out, const FactorFile& file = Factors()) {
+    Export(files, model_, out, file);
+  }
+  void Export(FileSystem& files, const fs::path& model, const fs::path& out,
+              const FactorFile& file) {
+    ExportModelFolder(files, model, out,
                       HuggingFaceFragment(file, "f", ShortFactors::kSame, "llama"),
                       file.Longest().factors);
+  }
+  static nlohmann::ordered_json ConfigOf(const fs::path& folder) {
+    return nlohmann::ordered_json::parse(SlurpFile(folder / "config.json"));
   }
   std::map<std::string, std::string> Contents() const {
     std::map<std::string, std::string> all;
@@ -135,7 +160,7 @@ TEST_F(ExportFolder, ReadsBackAsTheFactorsThatWereMeant) {
 
 TEST_F(ExportFolder, KeepsTheOtherKeysAndTheirOrder) {
   Export(FileSystem::Real(), out_);
-  const auto config = nlohmann::ordered_json::parse(SlurpFile(out_ / "config.json"));
+  const auto config = ConfigOf(out_);
   EXPECT_EQ(config.begin().key(), "zebra");
   EXPECT_EQ(config["zebra"].dump(), R"({"kept":[1,2.5,null]})");
   EXPECT_EQ(config["architectures"][0], "LlamaForCausalLM");
@@ -204,8 +229,9 @@ TEST_F(ExportFolder, ATrailingSlashIsNoOtherPlace) {
 }
 
 TEST_F(ExportFolder, AnyFailingCallLeavesNothingBehind) {
+  const FactorFile factors = Factors(16);  // with the model file, a call more
   testing::FaultyFileSystem counted;
-  Export(counted, out_);
+  Export(counted, out_, factors);
   fs::remove_all(out_);
   const auto before = Contents();
   const auto calls = static_cast<int64_t>(counted.calls.size());
@@ -217,8 +243,10 @@ TEST_F(ExportFolder, AnyFailingCallLeavesNothingBehind) {
       files.fail_at = n;
       files.error = error;
       try {
-        Export(files, out_);
-        EXPECT_TRUE(ReadModelConfig(out_, {}).own_factors.has_value());
+        Export(files, out_, factors);
+        EXPECT_EQ(ReadModelConfig(out_, {}).own_factors->buckets.back().factors,
+                  factors.Longest().factors);
+        EXPECT_EQ(SlurpFile(out_ / kModelFileName), kModelFile);
         fs::remove_all(out_);
       } catch (const InputError& refusal) {
         ++refused;
@@ -250,6 +278,88 @@ TEST_F(ExportFolder, FactorsOfAnotherHeadSizeAreRefusedAndLeaveNothing) {
                                    HuggingFaceFragment(file, "f", ShortFactors::kSame, "llama"),
                                    file.Longest().factors),
                  "has 5 elements, expected 4");
+  EXPECT_EQ(Contents(), before);
+}
+
+TEST_F(ExportFolder, KeepsStartTokensByTheModelFile) {
+  Export(FileSystem::Real(), out_, Factors(16));
+  EXPECT_EQ(SlurpFile(out_ / kModelFileName), kModelFile);
+  const auto config = ConfigOf(out_);
+  EXPECT_EQ(config["longrope_start_tokens"], 16);
+  EXPECT_EQ(config["auto_map"]["AutoModelForCausalLM"],
+            "modeling_longrope.LongRopeLlamaForCausalLM");
+  const auto own = ReadModelConfig(out_, {}).own_factors;
+  EXPECT_EQ(own->buckets.back().factors, Factors(16).Longest().factors);
+  EXPECT_EQ(own->buckets.front().factors.start_tokens, 16);
+}
+
+TEST_F(ExportFolder, WithoutStartTokensNothingOfItIsWritten) {
+  Export(FileSystem::Real(), out_);
+  EXPECT_FALSE(fs::exists(out_ / kModelFileName));
+  const auto config = ConfigOf(out_);
+  EXPECT_FALSE(config.contains("longrope_start_tokens"));
+  EXPECT_FALSE(config.contains("auto_map"));
+}
+
+TEST_F(ExportFolder, AnExportOfAnExportIsAsIfOfTheModel) {
+  const fs::path kept = folder_ / "kept";
+  Export(FileSystem::Real(), kept, Factors(16));
+  for (const int64_t start : {0, 8}) {
+    const fs::path direct = folder_ / "direct", again = folder_ / "again";
+    FactorFile file = Factors(start);
+    file.buckets.back().factors.lambda = {1, 2, 3, 4};
+    Export(FileSystem::Real(), model_, direct, file);
+    Export(FileSystem::Real(), kept, again, file);
+    EXPECT_EQ(nlohmann::json(ConfigOf(again)), nlohmann::json(ConfigOf(direct))) << start;
+    EXPECT_EQ(fs::exists(again / kModelFileName), start > 0);
+    fs::remove_all(direct);
+    fs::remove_all(again);
+  }
+}
+
+TEST_F(ExportFolder, AnotherVersionOfTheModelFileGivesWayToThisOne) {
+  const fs::path kept = folder_ / "kept";
+  Export(FileSystem::Real(), kept, Factors(16));
+  const std::string older =
+      std::string(kModelFile.substr(0, kModelFile.find('\n') + 1)) + "import torch\n";
+  WriteFile(kept / kModelFileName, older);
+  Export(FileSystem::Real(), kept, out_, Factors(8));
+  EXPECT_EQ(SlurpFile(out_ / kModelFileName), kModelFile);
+  EXPECT_EQ(SlurpFile(kept / kModelFileName), older);
+}
+
+TEST_F(ExportFolder, CodeOfTheModelsOwnIsRefusedWhereTheModelFileIsNeededOnly) {
+  auto config = nlohmann::ordered_json::parse(kConfig);
+  config["auto_map"] = {{"AutoModelForCausalLM", "modeling_mine.Mine"}};
+  WriteFile(model_ / "config.json", config.dump());
+  const auto before = Contents();
+  EXPECT_REFUSED(Export(FileSystem::Real(), out_, Factors(16)),
+                 "model/config.json: auto_map: the model brings code of its own");
+  EXPECT_EQ(Contents(), before);
+  Export(FileSystem::Real(), out_);
+  EXPECT_EQ(ConfigOf(out_)["auto_map"], config["auto_map"]);
+}
+
+TEST_F(ExportFolder, AForeignFileByThatNameIsRefusedWhereTheModelFileIsNeededOnly) {
+  WriteFile(model_ / kModelFileName, "import mine\n");
+  const auto before = Contents();
+  EXPECT_REFUSED(Export(FileSystem::Real(), out_, Factors(16)),
+                 "model/modeling_longrope.py: is not of this program");
+  EXPECT_EQ(Contents(), before);
+  Export(FileSystem::Real(), out_);
+  EXPECT_EQ(SlurpFile(out_ / kModelFileName), "import mine\n");
+}
+
+TEST_F(ExportFolder, AFragmentOfOtherStartTokensIsSeenWhenReadBack) {
+  const auto before = Contents();
+  const auto export_of = [&](int64_t written, int64_t meant) {
+    ExportModelFolder(FileSystem::Real(), model_, out_,
+                      HuggingFaceFragment(Factors(written), "f", ShortFactors::kSame, "llama"),
+                      Factors(meant).Longest().factors);
+  };
+  EXPECT_REFUSED(export_of(0, 16), "reads back differently");
+  EXPECT_REFUSED(export_of(16, 0), "reads back differently");
+  EXPECT_REFUSED(export_of(16, 15), "reads back differently");
   EXPECT_EQ(Contents(), before);
 }
 
