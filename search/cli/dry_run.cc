@@ -6,6 +6,7 @@
 
 #include "eval/backend.h"
 #include "eval/calibration.h"
+#include "eval/errors.h"
 #include "eval/forward.h"
 #include "eval/scorer.h"
 #include "eval/work.h"
@@ -108,10 +109,15 @@ class Costs {
     std::cout << text;
   }
   void PrintMemory(int64_t length) const {
-    const ForwardPlan plan =
-        PlanForward(engine_, NeedsOf(config_, config_.stored, length), MemoryBytesOf(job_.backend));
-    std::cout << "  memory: " << plan.account.Text() << ", "
-              << (plan.scope == KvScope::kAllLayers ? "chunk by chunk" : "layer by layer") << "\n";
+    try {
+      const ForwardPlan plan = PlanForward(engine_, NeedsOf(config_, config_.stored, length),
+                                           MemoryBytesOf(job_.backend));
+      std::cout << "  memory: " << plan.account.Text() << ", "
+                << (plan.scope == KvScope::kAllLayers ? "chunk by chunk" : "layer by layer")
+                << "\n";
+    } catch (const InputError& too_large) {  // elsewhere it may fit
+      std::cout << "  memory: " << too_large.what() << "\n";
+    }
   }
   void PrintWork(double documents, int64_t length) {
     const double one = calibration_.DocumentSeconds(ShapeAt(length), length);

@@ -212,5 +212,22 @@ TEST(LongropeCsv, WhatIsNotAFactorIsRefusedWithItsLine) {
   refused(std::string(100'000, '9'), "f.csv:1: ");
 }
 
+TEST(Merged, HoldsEveryBucketTheLaterFilesWhereLengthsAreEqual) {
+  FactorFile first = Full(), second = Full();
+  first.buckets[0].length = 4096;
+  second.buckets[1].factors.start_tokens = 28;
+  second.provenance["scores"] = {{"t", {{"fitness", 2.5}}}};
+  second.provenance["model_digest"] = "cd";
+  const FactorFile merged = Merged({first, second});
+  ASSERT_EQ(merged.buckets.size(), 3u);
+  EXPECT_EQ(merged.buckets[0].length, 4096);
+  EXPECT_EQ(merged.buckets[1].length, 32768);
+  EXPECT_EQ(merged.buckets[2].factors.start_tokens, 28);
+  EXPECT_EQ(merged.original_length, 4096);
+  EXPECT_EQ(merged.provenance["model_digest"], "cd");
+  EXPECT_TRUE(merged.provenance["scores"].contains("s"));
+  EXPECT_TRUE(merged.provenance["scores"].contains("t"));
+}
+
 }  // namespace
 }  // namespace longrope
