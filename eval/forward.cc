@@ -75,6 +75,30 @@ class Walker {
   std::stop_token stop_;
 };
 
+// Fills `scores`, likeliest only if it is asked for. False if stopped.
+bool WalkAndScore(const Model& model, const ModelShape& shape, const ForwardPlan& plan,
+                  std::span<const int32_t> tokens, const RopeTable& rope, std::stop_token stop,
+                  std::span<const uint8_t> scored, bool likeliest, TokenScores* scores) {
+  if (tokens.size() < 2) throw std::invalid_argument("a document needs at least two tokens");
+  const auto rows = static_cast<int64_t>(tokens.size()) - 1;
+  std::vector<int32_t> targets(tokens.begin() + 1, tokens.end());
+  for (size_t i = 0; i < targets.size() && !scored.empty(); ++i) {
+    if (scored[i + 1] == 0) targets[i] = kNotScored;
+  }
+  scores->nats.resize(targets.size());
+  scores->likeliest.resize(likeliest ? targets.size() : 0);
+  const auto sequence = model.Open(tokens.first(targets.size()), rope, plan.scope);
+  Walker walker(*sequence, shape.layers, rows, plan, std::move(stop));
+  return walker.Run([&](Rows part) {
+    const auto begin = static_cast<size_t>(part.begin);
+    const auto count = static_cast<size_t>(part.end - part.begin);
+    const std::span<uint8_t> all(scores->likeliest);
+    sequence->Score(part, std::span(targets).subspan(begin, count),
+                    std::span(scores->nats).subspan(begin, count),
+                    likeliest ? all.subspan(begin, count) : all);
+  });
+}
+
 }  // namespace
 
 std::string MemoryAccount::Text() const {
@@ -108,23 +132,20 @@ std::optional<std::vector<double>> TokenNats(const Model& model, const ModelShap
                                              std::span<const int32_t> tokens, const RopeTable& rope,
                                              std::stop_token stop,
                                              std::span<const uint8_t> scored) {
-  if (tokens.size() < 2) throw std::invalid_argument("a document needs at least two tokens");
-  const auto rows = static_cast<int64_t>(tokens.size()) - 1;
-  std::vector<int32_t> targets(tokens.begin() + 1, tokens.end());
-  for (size_t i = 0; i < targets.size() && !scored.empty(); ++i) {
-    if (scored[i + 1] == 0) targets[i] = kNotScored;
-  }
-  std::vector<double> nats(targets.size());
-  const auto sequence = model.Open(tokens.first(targets.size()), rope, plan.scope);
-  Walker walker(*sequence, shape.layers, rows, plan, std::move(stop));
-  const bool done = walker.Run([&](Rows part) {
-    const auto begin = static_cast<size_t>(part.begin);
-    const auto count = static_cast<size_t>(part.end - part.begin);
-    sequence->Score(part, std::span(targets).subspan(begin, count),
-                    std::span(nats).subspan(begin, count));
-  });
-  if (!done) return std::nullopt;
-  return nats;
+  TokenScores scores;
+  const bool done =
+      WalkAndScore(model, shape, plan, tokens, rope, std::move(stop), scored, false, &scores);
+  return done ? std::optional(std::move(scores.nats)) : std::nullopt;
+}
+
+std::optional<TokenScores> ScoreEachToken(const Model& model, const ModelShape& shape,
+                                          const ForwardPlan& plan, std::span<const int32_t> tokens,
+                                          const RopeTable& rope, std::stop_token stop,
+                                          std::span<const uint8_t> scored) {
+  TokenScores scores;
+  const bool done =
+      WalkAndScore(model, shape, plan, tokens, rope, std::move(stop), scored, true, &scores);
+  return done ? std::optional(std::move(scores)) : std::nullopt;
 }
 
 }  // namespace longrope

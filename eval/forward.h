@@ -48,6 +48,12 @@ ForwardPlan PlanScope(const Engine& engine, const ForwardNeeds& needs, KvScope s
 // throws InputError with the account if that does not fit either.
 ForwardPlan PlanForward(const Engine& engine, const ForwardNeeds& needs, int64_t memory_bytes);
 
+// What a model makes of tokens[1] ... tokens[T - 1]; element i is about token i + 1.
+struct TokenScores {
+  std::vector<double> nats;        // -ln p given the tokens before it; 0 where it is not scored
+  std::vector<uint8_t> likeliest;  // 1 where greedy decoding would write it (engine.h)
+};
+
 // -ln p of tokens[1] ... tokens[T - 1], each given those before it, in nats. Tokens for which
 // `scored` holds 0 are read but not scored (0 nats); it has an element for each token, or none:
 // then all are. nullopt if `stop` was requested before the end. `tokens` has at least two elements.
@@ -56,5 +62,11 @@ std::optional<std::vector<double>> TokenNats(const Model& model, const ModelShap
                                              std::span<const int32_t> tokens, const RopeTable& rope,
                                              std::stop_token stop,
                                              std::span<const uint8_t> scored = {});
+
+// The same nats, bit for bit, and which tokens are the likeliest.
+std::optional<TokenScores> ScoreEachToken(const Model& model, const ModelShape& shape,
+                                          const ForwardPlan& plan, std::span<const int32_t> tokens,
+                                          const RopeTable& rope, std::stop_token stop,
+                                          std::span<const uint8_t> scored = {});
 
 }  // namespace longrope

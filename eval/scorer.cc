@@ -40,15 +40,26 @@ ForwardPlan Scorer::Plan(int64_t tokens) const {
                      options_.memory_bytes);
 }
 
+RopeTable Scorer::TableOf(const RopeFactors& factors, std::span<const int32_t> tokens) const {
+  return BuildRopeTable(factors, RotationOf(folder_.config()),
+                        static_cast<int64_t>(tokens.size()) - 1, engine_.Threads());
+}
+
 std::optional<std::vector<double>> Scorer::TokenNats(std::span<const int32_t> tokens,
                                                      const RopeFactors& factors,
                                                      std::stop_token stop,
                                                      std::span<const uint8_t> scored) const {
-  const auto count = static_cast<int64_t>(tokens.size());
-  const ForwardPlan plan = Plan(count);
-  const RopeTable table =
-      BuildRopeTable(factors, RotationOf(folder_.config()), count - 1, engine_.Threads());
-  return longrope::TokenNats(*model_, shape_, plan, tokens, table, std::move(stop), scored);
+  const ForwardPlan plan = Plan(static_cast<int64_t>(tokens.size()));
+  return longrope::TokenNats(*model_, shape_, plan, tokens, TableOf(factors, tokens),
+                             std::move(stop), scored);
+}
+
+std::optional<TokenScores> Scorer::ScoreEachToken(std::span<const int32_t> tokens,
+                                                  const RopeFactors& factors, std::stop_token stop,
+                                                  std::span<const uint8_t> scored) const {
+  const ForwardPlan plan = Plan(static_cast<int64_t>(tokens.size()));
+  return longrope::ScoreEachToken(*model_, shape_, plan, tokens, TableOf(factors, tokens),
+                                  std::move(stop), scored);
 }
 
 std::optional<Score> Scorer::ScoreTokens(std::span<const int32_t> tokens,

@@ -36,12 +36,19 @@ class Scorer {
                                                const RopeFactors& factors,
                                                std::stop_token stop = {},
                                                std::span<const uint8_t> scored = {}) const;
-  // Their sum, over the tokens that are scored.
+  // As forward.h's ScoreEachToken.
+  std::optional<TokenScores> ScoreEachToken(std::span<const int32_t> tokens,
+                                            const RopeFactors& factors, std::stop_token stop = {},
+                                            std::span<const uint8_t> scored = {}) const;
+  // The sum of TokenNats, over the tokens that are scored.
   std::optional<Score> ScoreTokens(std::span<const int32_t> tokens, const RopeFactors& factors,
                                    std::stop_token stop = {},
                                    std::span<const uint8_t> scored = {}) const;
 
  private:
+  // Positions of the rows that score `tokens`.
+  RopeTable TableOf(const RopeFactors& factors, std::span<const int32_t> tokens) const;
+
   const Engine& engine_;
   const ModelFolder& folder_;
   ScorerOptions options_;

@@ -46,7 +46,11 @@ class Sequence {
   // kNotScored (a block of rows without any target is not computed). Both spans have
   // rows.end - rows.begin elements; a target is kNotScored or in [0, vocab).
   // Non-finite hidden states or logits give a non-finite number, never an exception.
-  virtual void Score(Rows rows, std::span<const int32_t> targets, std::span<double> nats) = 0;
+  // likeliest[i] = 1 if targets[i] is what greedy decoding would write: no other token has a larger
+  // logit, and none of a lower id an equal one; else 0, also where the target is kNotScored or
+  // nats[i] is not finite. As many elements as rows, or none: then nothing is spent on it.
+  virtual void Score(Rows rows, std::span<const int32_t> targets, std::span<double> nats,
+                     std::span<uint8_t> likeliest = {}) = 0;
 };
 
 // Weights bound to an engine. Thread-safe: several sequences may be open at once.

@@ -1,5 +1,21 @@
 // Causal attention of one block of queries over tiles of keys; never holds [queries, all keys].
 // Included only by block_kernels.h (compiled once per instruction set).
+//
+// The mask of a query at n is one interval of keys, at their true distances. Attention sinks need
+// more than a second interval. StreamingLLM (arXiv 2309.17453) lets every query see the first S
+// keys and the last W, and counts positions within that cache: sink j stands at the distance
+// min(n, S + W - 1) - j. LM-Infinite (arXiv 2308.16137) sees the same keys and caps distances: a
+// sink farther away than W stands at W. Here keys are rotated once, when they are extended, so that
+// would take
+//   - S and W beside sliding_window in ModelShape, and in AttendHead a first pass over the tiles of
+//     the sinks, [0, min(S, n + 1 - W)) of each row, into the same running softmax;
+//   - a second rotated query for that pass, one more array of Scratch: at row min(n, S + W - 1) of
+//     the rope table for StreamingLLM; for LM-Infinite at row W, against keys of the first S
+//     positions kept unrotated by Extend, as much again in each layer that is held;
+//   - a meaning for start_tokens, under which a rotation is not a function of the distance alone;
+//   - the same in the naive transformer of the tests, the memory account, the fingerprint and the
+//     options of whoever scores.
+// The mask alone, at true distances, would be the first of these and neither method.
 #pragma once
 
 #include "kernels/reference/linear.h"

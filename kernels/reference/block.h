@@ -51,9 +51,11 @@ using AdvanceBlock = void (*)(const ModelShape&, const LayerWeights<T>&, Rotatio
                               const T* keys, const T* values, T* hidden, const Scratch<T>&);
 
 // nats[i] for the first `rows` rows of a block, 0 where targets[i] < 0; head: [vocab, hidden].
+// likeliest: as Sequence::Score's, or nullptr.
 template <class T>
 using ScoreBlock = void (*)(const ModelShape&, const T* final_norm, const T* head, const T* hidden,
-                            int64_t rows, const int32_t* targets, double* nats, const Scratch<T>&);
+                            int64_t rows, const int32_t* targets, double* nats, uint8_t* likeliest,
+                            const Scratch<T>&);
 
 // One instruction set's kernels.
 template <class T>

@@ -69,12 +69,22 @@ struct LogSumExp {
   }
 };
 
+// The first of equal ones, as std::max_element; `highest` is one of the logits.
+template <class T>
+int64_t FirstAt(const T* logits, int64_t count, double highest) {
+  int64_t i = 0;
+  while (i < count && static_cast<double>(logits[i]) != highest) ++i;
+  return i;
+}
+
 template <class T>
 void Score(const ModelShape& shape, const T* final_norm, const T* head, const T* hidden,
-           int64_t rows, const int32_t* targets, double* nats, const Scratch<T>& scratch) {
+           int64_t rows, const int32_t* targets, double* nats, uint8_t* likeliest,
+           const Scratch<T>& scratch) {
   Normalise(hidden, final_norm, kBlockRows, shape.hidden, shape.norm_epsilon, scratch.normed);
   LogSumExp sums[kBlockRows];
   double target_logit[kBlockRows];
+  int64_t highest_word[kBlockRows];
   for (int64_t row = 0; row < rows; ++row) sums[row] = {-__builtin_inff(), 0};
   for (int64_t tile = 0; tile < shape.vocab; tile += kVocabTile) {
     const int64_t words = shape.vocab - tile < kVocabTile ? shape.vocab - tile : kVocabTile;
@@ -82,14 +92,22 @@ void Score(const ModelShape& shape, const T* final_norm, const T* head, const T*
             scratch.scores);
     for (int64_t row = 0; row < rows; ++row) {
       if (targets[row] < 0) continue;
-      sums[row].Add(scratch.scores + row * words, words);
+      const T* logits = scratch.scores + row * words;
+      const double before = sums[row].maximum;
+      sums[row].Add(logits, words);
       if (targets[row] >= tile && targets[row] < tile + words) {
-        target_logit[row] = scratch.scores[row * words + targets[row] - tile];
+        target_logit[row] = logits[targets[row] - tile];
+      }
+      if (likeliest != nullptr && sums[row].maximum > before) {
+        highest_word[row] = tile + FirstAt(logits, words, sums[row].maximum);
       }
     }
   }
   for (int64_t row = 0; row < rows; ++row) {
-    nats[row] = targets[row] < 0 ? 0 : Log(sums[row].total) + sums[row].maximum - target_logit[row];
+    const bool scored = targets[row] >= 0;
+    nats[row] = scored ? Log(sums[row].total) + sums[row].maximum - target_logit[row] : 0;
+    if (likeliest == nullptr) continue;
+    likeliest[row] = scored && __builtin_isfinite(nats[row]) && highest_word[row] == targets[row];
   }
 }
 

@@ -202,10 +202,10 @@ void ReferenceSequence<T>::Advance(int layer, Rows rows) {
 
 template <class T>
 void ReferenceSequence<T>::Score(Rows rows, std::span<const int32_t> targets,
-                                 std::span<double> nats) {
+                                 std::span<double> nats, std::span<uint8_t> likeliest) {
   if (static_cast<int64_t>(targets.size()) != rows.end - rows.begin ||
-      nats.size() != targets.size()) {
-    throw std::invalid_argument("targets and nats must have one element a row");
+      nats.size() != targets.size() || (!likeliest.empty() && likeliest.size() != targets.size())) {
+    throw std::invalid_argument("targets, nats and likeliest must have one element a row");
   }
   ForBlocks(rows, [&](int64_t block, const Scratch<T>& scratch) {
     const int64_t first = block * kBlockRows - rows.begin;
@@ -213,12 +213,14 @@ void ReferenceSequence<T>::Score(Rows rows, std::span<const int32_t> targets,
     const auto block_targets =
         targets.subspan(static_cast<size_t>(first), static_cast<size_t>(count));
     const bool none = std::ranges::all_of(block_targets, [](int32_t t) { return t < 0; });
+    uint8_t* block_likeliest = likeliest.empty() ? nullptr : likeliest.data() + first;
     if (none) {
       std::fill_n(nats.begin() + first, count, 0.0);
+      if (block_likeliest != nullptr) std::fill_n(block_likeliest, count, uint8_t{0});
       return;
     }
     model_.kernels().score(shape_, model_.final_norm(), model_.head(), Hidden(block), count,
-                           block_targets.data(), nats.data() + first, scratch);
+                           block_targets.data(), nats.data() + first, block_likeliest, scratch);
   });
 }
 

@@ -60,7 +60,8 @@ class ReferenceSequence final : public Sequence {
                     const RopeTable& rope, KvScope scope);
   void Extend(int layer, Rows rows) override;
   void Advance(int layer, Rows rows) override;
-  void Score(Rows rows, std::span<const int32_t> targets, std::span<double> nats) override;
+  void Score(Rows rows, std::span<const int32_t> targets, std::span<double> nats,
+             std::span<uint8_t> likeliest) override;
 
   // Bytes of a sequence of `tokens` tokens on `threads` threads.
   static int64_t Bytes(const ModelShape& shape, int64_t tokens, KvScope scope, int threads);

@@ -48,11 +48,13 @@ class RoundEngine final : public Engine {
   }
 };
 
-// Writes down what it is asked to do, in order; nats of a row are its number.
+// Writes down what it is asked to do, in order; nats of a row are its number, even targets are the
+// likeliest.
 class Recorder final : public Model {
  public:
   mutable std::vector<std::string> calls;
   mutable std::vector<int32_t> opened, targets;
+  mutable size_t asked_for_likeliest = 0;  // rows
   mutable KvScope scope = KvScope::kOneLayer;
   std::stop_source stop;
   size_t stop_after = SIZE_MAX;  // calls
@@ -70,10 +72,13 @@ class Recorder final : public Model {
     explicit Recorded(const Recorder& recorder) : recorder_(recorder) {}
     void Extend(int layer, Rows rows) override { Note("E" + std::to_string(layer), rows); }
     void Advance(int layer, Rows rows) override { Note("A" + std::to_string(layer), rows); }
-    void Score(Rows rows, std::span<const int32_t> targets, std::span<double> nats) override {
+    void Score(Rows rows, std::span<const int32_t> targets, std::span<double> nats,
+               std::span<uint8_t> likeliest) override {
       Note("S", rows);
       recorder_.targets.insert(recorder_.targets.end(), targets.begin(), targets.end());
       std::iota(nats.begin(), nats.end(), static_cast<double>(rows.begin));
+      recorder_.asked_for_likeliest += likeliest.size();
+      for (size_t i = 0; i < likeliest.size(); ++i) likeliest[i] = targets[i] % 2 == 0;
     }
 
    private:
@@ -120,6 +125,29 @@ TEST(TokenNats, EachTokenIsTheTargetOfTheOneBeforeIt) {
   Walk(recorder, KvScope::kAllLayers, 4);
   EXPECT_THAT(recorder.opened, ElementsAre(9, 8, 7, 6, 5));  // the last token is only a target
   EXPECT_THAT(recorder.targets, ElementsAre(8, 7, 6, 5, 4));
+}
+
+TEST(ScoreEachToken, GivesTheSameNatsAndWhatIsLikeliest) {
+  for (const KvScope scope : {KvScope::kAllLayers, KvScope::kOneLayer}) {
+    const Recorder plain, recorder;
+    const auto nats = Walk(plain, scope, 2, {1, 0, 1, 1, 1, 1});
+    EXPECT_EQ(plain.asked_for_likeliest, 0u);
+    const auto scores =
+        ScoreEachToken(recorder, kShape, {scope, 2, {}}, kTokens, {}, {}, {{1, 0, 1, 1, 1, 1}});
+    EXPECT_EQ(recorder.asked_for_likeliest, 5u);
+    EXPECT_EQ(recorder.calls, plain.calls);
+    EXPECT_EQ(recorder.targets, plain.targets);
+    EXPECT_EQ(scores->nats, *nats);
+    EXPECT_THAT(scores->likeliest, ElementsAre(0, 0, 1, 0, 1));  // targets -1, 7, 6, 5, 4
+  }
+}
+
+TEST(ScoreEachToken, IsNothingAfterAStop) {
+  Recorder recorder;
+  recorder.stop_after = 3;
+  EXPECT_FALSE(ScoreEachToken(recorder, kShape, {KvScope::kAllLayers, 2, {}}, kTokens, {},
+                              recorder.stop.get_token())
+                   .has_value());
 }
 
 TEST(TokenNats, LeavesOutTargetsThatAreNotScored) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "eval/backend.h"
@@ -90,6 +91,29 @@ TEST_F(ScorerTest, OnlyTokensThatAreScoredCount) {
                       s.nats, scorer_.TokenNats(documents_[0].tokens, Factors(1))->back(), 1e-12));
                 },
                 {});
+}
+
+TEST_F(ScorerTest, EachTokenHasItsNatsAndWhetherItIsTheLikeliest) {
+  const RopeFactors factors = Factors(4, 1.1);
+  auto tokens = Tokens(80, 3);
+  const ModelShape& shape = folder_.config().shape;
+  // Its own continuation of the first 79 tokens ends the text.
+  tokens.back() = testing::NaiveScoresOf(shape, folder_, tokens, factors, 10000).likeliest.back();
+  const auto naive = testing::NaiveScoresOf(shape, folder_, tokens, factors, 10000);
+  const TokenScores scores = *scorer_.ScoreEachToken(tokens, factors);
+  EXPECT_EQ(scores.nats, *scorer_.TokenNats(tokens, factors));
+  for (size_t i = 0; i < scores.likeliest.size(); ++i) {
+    EXPECT_EQ(scores.likeliest[i], tokens[i + 1] == naive.likeliest[i]) << i;
+  }
+  EXPECT_EQ(scores.likeliest.back(), 1);
+  std::vector<uint8_t> scored(tokens.size());
+  scored.back() = 1;
+  const TokenScores last = *scorer_.ScoreEachToken(tokens, factors, {}, scored);
+  EXPECT_EQ(std::ranges::count(last.likeliest, 1), 1);
+  EXPECT_EQ(last.nats.back(), scores.nats.back());
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_FALSE(scorer_.ScoreEachToken(tokens, factors, stop.get_token()).has_value());
 }
 
 TEST_F(ScorerTest, SlidingWindowIsAnOption) {

@@ -1,5 +1,6 @@
 #include "tests/support/naive_transformer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -114,9 +115,9 @@ void Layer(const ModelShape& s, const WeightSource& w, int layer, const RopeFact
 
 }  // namespace
 
-std::vector<double> NaiveNats(const ModelShape& s, const WeightSource& w,
-                              std::span<const int32_t> tokens, const RopeFactors& factors,
-                              double base) {
+NaiveScores NaiveScoresOf(const ModelShape& s, const WeightSource& w,
+                          std::span<const int32_t> tokens, const RopeFactors& factors,
+                          double base) {
   const TensorView embedding = w.Get(WeightRole::kEmbedding, 0);
   std::vector<Vector> x;
   for (int32_t token : tokens.first(tokens.size() - 1)) {
@@ -124,16 +125,27 @@ std::vector<double> NaiveNats(const ModelShape& s, const WeightSource& w,
     for (int i = 0; i < s.hidden; ++i) x.back().push_back(At(embedding, token, i));
   }
   for (int layer = 0; layer < s.layers; ++layer) Layer(s, w, layer, factors, base, &x);
-  std::vector<double> nats;
+  NaiveScores scores;
   for (size_t n = 0; n < x.size(); ++n) {
     const Vector logits = Times(w.Get(WeightRole::kHead, 0),
                                 Norm(w.Get(WeightRole::kFinalNorm, 0), x[n], s.norm_epsilon));
     double highest = -INFINITY, total = 0;
     for (double logit : logits) highest = std::max(highest, logit);
     for (double logit : logits) total += std::exp(logit - highest);
-    nats.push_back(highest + std::log(total) - logits[static_cast<size_t>(tokens[n + 1])]);
+    const auto target = static_cast<size_t>(tokens[n + 1]);
+    scores.nats.push_back(highest + std::log(total) - logits[target]);
+    const bool finite =
+        std::ranges::all_of(logits, [](double logit) { return std::isfinite(logit); });
+    const auto first = std::ranges::max_element(logits) - logits.begin();
+    scores.likeliest.push_back(finite ? static_cast<int32_t>(first) : -1);
   }
-  return nats;
+  return scores;
+}
+
+std::vector<double> NaiveNats(const ModelShape& s, const WeightSource& w,
+                              std::span<const int32_t> tokens, const RopeFactors& factors,
+                              double base) {
+  return NaiveScoresOf(s, w, tokens, factors, base).nats;
 }
 
 }  // namespace longrope::testing

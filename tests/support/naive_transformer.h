@@ -2,6 +2,7 @@
 // nothing shared with them but the weights' views. Quadratic in memory and slow.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -10,7 +11,16 @@
 
 namespace longrope::testing {
 
-// -ln p(tokens[i + 1] | tokens[0 ... i]) for i in [0, T - 1), in nats.
+// What follows tokens[0 ... i], for i in [0, T - 1).
+struct NaiveScores {
+  std::vector<double> nats;        // -ln p of tokens[i + 1]
+  std::vector<int32_t> likeliest;  // the first word of the largest logit; -1 if one is not finite
+};
+
+NaiveScores NaiveScoresOf(const ModelShape& shape, const WeightSource& weights,
+                          std::span<const int32_t> tokens, const RopeFactors& factors, double base);
+
+// Its nats.
 std::vector<double> NaiveNats(const ModelShape& shape, const WeightSource& weights,
                               std::span<const int32_t> tokens, const RopeFactors& factors,
                               double base);

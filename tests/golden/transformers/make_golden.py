@@ -117,6 +117,39 @@ def key_tokens(ids):
     return {"first": ORIGINAL, "long": rounded(long[ORIGINAL - 1:]), "short": rounded(short)}
 
 
+def windows_over(count, window, stride):
+    """(begin, first, end): reads [begin, end), scores [first, end), what no window before did."""
+    windows, done = [], 0
+    for begin in range(0, count, stride):
+        end = min(begin + window, count)
+        first = max(done, begin + 1)  # nothing stands before a window's first token
+        if first < end:
+            windows.append((begin, first, end))
+        done = end
+        if end == count:
+            break
+    return windows
+
+
+def sliding_windows(ids):
+    """Nats of each window, read by itself from position 0."""
+    lam = monotone(32, 10.0, seed=1)
+    longrope = {"rope_type": "longrope", "short_factor": lam, "long_factor": lam, "factor": 8.0,
+                "original_max_position_embeddings": ORIGINAL, "attention_factor": 1.07}
+    plain, extended = tiny_model({"rope_type": "default"}), tiny_model(longrope)
+    cases = []
+    for name, model, window, stride in [
+            ("none", plain, 256, 64), ("none", plain, 256, 256), ("longrope", extended, 256, 64),
+            ("longrope", extended, 256, 256), ("longrope", extended, 511, 100)]:
+        windows = windows_over(len(ids), window, stride)
+        nats = [sum(token_nats(model, ids[begin:end])[first - end:])
+                for begin, first, end in windows]
+        cases.append({"name": name, "window": window, "stride": stride, "windows": windows,
+                      "nats": nats, "tokens": sum(end - first for _, first, end in windows),
+                      "total_nats": sum(nats)})
+    return {"tokens": len(ids), "lambda": lam, "attention_factor": 1.07, "cases": cases}
+
+
 def perturb_norms(model):
     """Norm weights of a fresh model are all one, which would hide a missing norm."""
     for name, parameter in model.named_parameters():
@@ -223,6 +256,7 @@ def main():
     ids = passage_ids()
     write(HERE / "tiny.json", {"ids": ids, "cases": tiny_cases(ids)})
     write(HERE / "key_tokens.json", key_tokens(ids))
+    write(HERE / "sliding_window.json", sliding_windows(ids[:700]))
     for name, save in [("llama", save_llama), ("mistral", save_mistral)]:
         shutil.rmtree(HERE / name, ignore_errors=True)
         save(HERE / name)
