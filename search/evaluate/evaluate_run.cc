@@ -7,11 +7,14 @@
 
 #include "eval/backend.h"
 #include "eval/errors.h"
+#include "eval/protocols/passkey.h"
+#include "eval/protocols/sliding_window.h"
 #include "eval/storage/digest.h"
 #include "search/job/job_file.h"
 #include "search/job/model_options.h"
 #include "search/job/stage_documents.h"
 #include "search/number_text.h"
+#include "search/passkey_draws.h"
 
 namespace longrope {
 namespace {
@@ -53,9 +56,17 @@ EvaluateRun::EvaluateRun(const StageSources& sources, const StageOptions& stage,
 
 bool EvaluateRun::IsDone() { return HasBegun() && folder_.Has(kEvaluationFile); }
 
+bool EvaluateRun::Asks(const std::string& protocol) const {
+  const auto& protocols = stage_.evaluate.protocols;
+  return std::ranges::find(protocols, protocol) != protocols.end();
+}
+
+int64_t EvaluateRun::SlidingTokens() const {
+  return stage_.evaluate.sliding_tokens.value_or(stage_.lengths.back());
+}
+
 int64_t EvaluateRun::Longest() const {
-  return std::max(*std::ranges::max_element(stage_.lengths),
-                  stage_.evaluate.sliding_tokens.value_or(0));
+  return std::max(stage_.lengths.back(), Asks("sliding") ? SlidingTokens() : 0);
 }
 
 bool EvaluateRun::Prepare(std::stop_token stop) {
@@ -153,7 +164,9 @@ size_t EvaluateRun::CountOf(const EvaluationCell& cell) const {
 std::string EvaluateRun::KeyOf(const EvaluationCell& cell, size_t index) const {
   std::string text = cell.protocol + "\n" + bound_.text + "\n" + std::to_string(cell.length) +
                      "\n" + FactorsText(cell.factors) + "\n";
-  if (cell.protocol == "sliding") text += std::to_string(stage_.evaluate.stride) + "\n";
+  if (cell.protocol == "sliding") {
+    text += std::to_string(stage_.evaluate.stride) + " " + std::to_string(SlidingTokens()) + "\n";
+  }
   if (cell.protocol == "passkey") {
     text += std::to_string(sources_.job().seed) + " " + std::to_string(index);
   } else {
@@ -181,8 +194,36 @@ bool EvaluateRun::Measure(EvaluationCell* cell, std::stop_token stop) {
   return true;
 }
 
+std::optional<Measurement> EvaluateRun::MeasureSliding(const EvaluationCell& cell, size_t index,
+                                                       std::stop_token stop) const {
+  const auto document =
+      std::span(facts_.documents[index].tokens).first(static_cast<size_t>(SlidingTokens()));
+  const auto score =
+      ScoreInWindows(document, {cell.length, stage_.evaluate.stride},
+                     [&](std::span<const int32_t> tokens, std::span<const uint8_t> scored) {
+                       return bound_.scorer->ScoreTokens(tokens, cell.factors, stop, scored);
+                     });
+  if (!score) return std::nullopt;
+  return Measurement{*score};
+}
+
+std::optional<Measurement> EvaluateRun::MeasurePasskey(const EvaluationCell& cell, size_t index,
+                                                       std::stop_token stop) const {
+  const auto seed = static_cast<uint64_t>(sources_.job().seed);
+  const PasskeyDraw draw = DrawPasskeys(seed, cell.length, stage_.evaluate.tries)[index];
+  const auto result =
+      TryPasskey(MakePasskeyPrompt(*tokenizer_, cell.length, draw),
+                 [&](std::span<const int32_t> tokens, std::span<const uint8_t> scored) {
+                   return bound_.scorer->ScoreEachToken(tokens, cell.factors, stop, scored);
+                 });
+  if (!result) return std::nullopt;
+  return Measurement{{result->nats, result->tokens}, result->right, result->depth};
+}
+
 std::optional<Measurement> EvaluateRun::MeasureOne(const EvaluationCell& cell, size_t index,
                                                    std::stop_token stop) const {
+  if (cell.protocol == "sliding") return MeasureSliding(cell, index, std::move(stop));
+  if (cell.protocol == "passkey") return MeasurePasskey(cell, index, std::move(stop));
   const auto tokens =
       std::span(facts_.documents[index].tokens).first(static_cast<size_t>(cell.length));
   const auto score = bound_.scorer->ScoreTokens(tokens, cell.factors, std::move(stop));

@@ -38,6 +38,9 @@ class EvaluateRun final : public StageRun {
     std::unique_ptr<Scorer> scorer;
   };
 
+  bool Asks(const std::string& protocol) const;
+  int64_t SlidingTokens() const;
+  // Tokens of the documents.
   int64_t Longest() const;
   void Bind(const std::string& name, const std::string& path);
   void PlanCells();
@@ -46,6 +49,10 @@ class EvaluateRun final : public StageRun {
   // nullopt if stopped.
   std::optional<Measurement> MeasureOne(const EvaluationCell& cell, size_t index,
                                         std::stop_token stop) const;
+  std::optional<Measurement> MeasureSliding(const EvaluationCell& cell, size_t index,
+                                            std::stop_token stop) const;
+  std::optional<Measurement> MeasurePasskey(const EvaluationCell& cell, size_t index,
+                                            std::stop_token stop) const;
   std::string KeyOf(const EvaluationCell& cell, size_t index) const;
   size_t CountOf(const EvaluationCell& cell) const;
   void SaveResults();

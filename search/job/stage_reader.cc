@@ -87,6 +87,17 @@ void CheckEvaluate(const StageOptions& stage, const Refuse& refuse) {
   const EvaluateOptions& evaluate = stage.evaluate;
   RefuseUnsorted("lengths", stage.lengths, refuse);
   RefuseUnsorted("start_tokens", stage.start_tokens, refuse);
+  const bool slides = std::ranges::find(evaluate.protocols, "sliding") != evaluate.protocols.end();
+  if (slides && evaluate.stride > stage.lengths.front()) {
+    refuse("stride", std::to_string(evaluate.stride) +
+                         "; allowed with protocol sliding: 1 to the smallest of lengths, " +
+                         std::to_string(stage.lengths.front()));
+  }
+  if (slides && evaluate.sliding_tokens.value_or(INT64_MAX) < stage.lengths.back()) {
+    refuse("sliding_tokens", std::to_string(*evaluate.sliding_tokens) +
+                                 "; allowed: the largest of lengths, " +
+                                 std::to_string(stage.lengths.back()) + ", or more");
+  }
   if (std::ranges::find(evaluate.rows, evaluate.reference) == evaluate.rows.end()) {
     refuse("reference",
            "'" + evaluate.reference + "'; allowed: one of rows, " + Joined(evaluate.rows));
