@@ -1,5 +1,4 @@
-// A whole schedule on data/tiny that takes seconds: search, fine-tune by a command that copies,
-// search on what came back, readjustment, evaluation.
+// The job of schedule_yaml.h, run by a Pipeline.
 #pragma once
 
 #include <filesystem>
@@ -10,14 +9,10 @@
 #include "search/job/model_stages.h"
 #include "search/job/pipeline.h"
 #include "tests/search/job/small_run.h"
+#include "tests/support/schedule_yaml.h"
 #include "tests/support/temp_folder.h"
 
 namespace longrope::testing {
-
-inline constexpr const char* kCopy = "cp -r {model} {output}";
-
-// Texts and a job file in `folder`; the run goes to folder/run.
-std::string ScheduleYaml(const std::filesystem::path& folder, const std::string& command = kCopy);
 
 // The schedule in a folder of its own.
 class Schedule {
