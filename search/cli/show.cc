@@ -93,7 +93,7 @@ int Run(const fs::path& path) {
             << "\n";
   std::vector<Known> all;
   for (const StageOptions& stage : job.stages) {
-    double seconds = 0;
+    double seconds = stage.kind == "search" ? 0 : SecondsOf(run.Sub(stage.name));
     if (stage.Searches()) {
       for (const StageOptions& search : SearchesOf(stage)) {
         const Folder folder = SearchFolder(run, stage, search);

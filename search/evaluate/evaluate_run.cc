@@ -1,6 +1,7 @@
 #include "search/evaluate/evaluate_run.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <sstream>
 #include <utility>
@@ -181,8 +182,11 @@ bool EvaluateRun::Measure(EvaluationCell* cell, std::stop_token stop) {
     const std::string* before = cache_->Find(key);
     auto one = before != nullptr ? ParseValue(*before) : std::nullopt;
     if (!one) {
+      const auto began = std::chrono::steady_clock::now();
       one = MeasureOne(*cell, i, stop);
       if (!one) return false;
+      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+      folder_.Append(kTimesFile, TimeLine(stage_.name, cell - cells_.data(), i, took.count()));
       cache_->Add(key, ValueOf(*one));
     }
     cell->measured.push_back(*one);

@@ -222,7 +222,10 @@ StageEnd FinetuneRun::Train(const Leg& leg, std::stop_token stop) const {
     said = now;
     observer_.OnMessage(Title(leg) + ": " + line);
   };
+  const auto began = std::chrono::steady_clock::now();
   const CommandEnd end = RunCommand(filled, log, say, std::move(stop));
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+  folder_.Append(kTimesFile, TimeLine(stage_.name, leg.number, 0, took.count()));
   if (end.exit_code == 0) return StageEnd::kDone;
   constexpr int kResumable = 75;  // EX_TEMPFAIL, as this program itself
   if (end.stopped || end.exit_code == kResumable) return StageEnd::kStopped;

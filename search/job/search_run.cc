@@ -66,9 +66,8 @@ class FolderListener final : public StageListener {
 
   void OnScore(const StageState& state, const Task& task, double seconds) override {
     actions_.save_checkpoint();
-    std::ostringstream line;
-    line << state.name << ',' << task.candidate << ',' << task.document << ',' << seconds << '\n';
-    folder_.Append(kTimesFile, line.str());
+    folder_.Append(kTimesFile, TimeLine(state.name, task.candidate,
+                                        static_cast<size_t>(task.document), seconds));
     const Candidate* winner = state.Winner();
     const bool improved = winner != nullptr && winner->id != best_;
     if (improved) {
@@ -217,19 +216,6 @@ void SearchRun::SaveResults() const {
 double SearchRun::HoursBefore() const {
   if (!Stage().max_hours || !folder_.Has(kTimesFile)) return 0;
   return SecondsIn(ReadFile(folder_.File(kTimesFile), kMaxTimesBytes)) / 3600;
-}
-
-double SecondsIn(const std::string& times) {
-  std::istringstream lines(times);
-  double seconds = 0;
-  for (std::string line; std::getline(lines, line);) {
-    if (std::ranges::count(line, ',') != 3) continue;
-    const char* begin = line.data() + line.rfind(',') + 1;
-    double value = 0;
-    std::from_chars(begin, line.data() + line.size(), value);
-    seconds += value;
-  }
-  return seconds;
 }
 
 ReadjustRun::ReadjustRun(std::vector<std::unique_ptr<SearchRun>> searches, FactorFile extended,

@@ -52,10 +52,6 @@ class SearchRun final : public StageRun {
   Evaluator* evaluator_ = nullptr;
 };
 
-// Seconds of all lines of a times.csv; what a crash cut off counts nothing.
-double SecondsIn(const std::string& times);
-inline constexpr int64_t kMaxTimesBytes = int64_t{1} << 32;
-
 // One or more searches as a readjustment: results are the factors by length, the extended ones
 // behind them.
 class ReadjustRun final : public StageRun {

@@ -1,6 +1,8 @@
 #include "search/job/stage_run.h"
 
 #include <algorithm>
+#include <charconv>
+#include <sstream>
 
 #include "search/finetune/finetune_run.h"
 #include "search/job/factors_name.h"
@@ -18,6 +20,25 @@ std::string StageSources::ModelPath(const std::string& name) const {
 
 FactorFile StageSources::FactorsOf(const std::string& stage) const {
   return ReadFactorFile(run_.Sub(stage).File(kFactorsFile));
+}
+
+std::string TimeLine(const std::string& stage, int64_t candidate, size_t document, double seconds) {
+  std::ostringstream line;
+  line << stage << ',' << candidate << ',' << document << ',' << seconds << '\n';
+  return line.str();
+}
+
+double SecondsIn(const std::string& times) {
+  std::istringstream lines(times);
+  double seconds = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (std::ranges::count(line, ',') != 3) continue;
+    const char* begin = line.data() + line.rfind(',') + 1;
+    double value = 0;
+    std::from_chars(begin, line.data() + line.size(), value);
+    seconds += value;
+  }
+  return seconds;
 }
 
 std::vector<StageOptions> SearchesOf(const StageOptions& stage) {

@@ -53,6 +53,12 @@ class StageSources {
   Folder run_;
 };
 
+// A line of times.csv: what was computed (its numbers), and the seconds it took.
+std::string TimeLine(const std::string& stage, int64_t candidate, size_t document, double seconds);
+// Seconds of all lines of a times.csv; what a crash cut off counts nothing.
+double SecondsIn(const std::string& times);
+inline constexpr int64_t kMaxTimesBytes = int64_t{1} << 32;
+
 // The searches of a stage: itself, or of kind `readjust` one for each of its lengths, named
 // NAME-LENGTH.
 std::vector<StageOptions> SearchesOf(const StageOptions& stage);
