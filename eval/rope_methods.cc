@@ -117,13 +117,13 @@ RopeFactors MethodFactors(RopeMethod method, const RopeShape& shape, double rati
 }
 
 RopeFactors MethodFactorsAfter(RopeMethod method, const RopeShape& shape,
-                               const FactorBucket& before, int64_t length,
+                               const FactorBucket& before, int64_t length, int64_t current,
                                const YarnOptions& yarn) {
   if (method == RopeMethod::kNone || length <= before.length) return before.factors;
   RopeShape extended = shape;
   extended.original_length = before.length;
   const double ratio = static_cast<double>(length) / static_cast<double>(before.length);
-  const auto lambda = MethodLambda(method, extended, ratio, length, yarn);
+  const auto lambda = MethodLambda(method, extended, ratio, current, yarn);
   RopeFactors factors;
   for (size_t i = 0; i < lambda.size(); ++i) {
     factors.lambda.push_back(static_cast<float>(double{before.factors.lambda[i]} * lambda[i]));

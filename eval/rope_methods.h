@@ -49,9 +49,10 @@ RopeFactors MethodFactors(RopeMethod method, const RopeShape& shape, double rati
 
 // A closed form that carries a model with factors of its own further, from the `before.length`
 // tokens that they reach to `length`: the two multiplied, lambda and m alike, n-hat 0. `none`
-// leaves it as it is, n-hat too; so does every method up to `before.length`.
+// leaves it as it is, n-hat too; so does every method up to `before.length`. `current`: tokens of
+// the text at hand (only dynamic-ntk reads it).
 RopeFactors MethodFactorsAfter(RopeMethod method, const RopeShape& shape,
-                               const FactorBucket& before, int64_t length,
+                               const FactorBucket& before, int64_t length, int64_t current,
                                const YarnOptions& yarn = {});
 
 // longrope: sqrt(1 + ln s / ln L), 1 if s <= 1; yarn: 0.1 ln s + 1, 1 if s <= 1; none: 1.

@@ -32,6 +32,17 @@ std::vector<StageOptions> AllSearches(const Job& job) {
   return all;
 }
 
+// All stages that read documents, as long as they read them.
+std::vector<StageOptions> AllReaders(const Job& job) {
+  std::vector<StageOptions> all = AllSearches(job);
+  for (StageOptions stage : job.stages) {
+    if (stage.kind != "evaluate") continue;
+    stage.length = std::max(stage.lengths.back(), stage.evaluate.sliding_tokens.value_or(0));
+    all.push_back(std::move(stage));
+  }
+  return all;
+}
+
 // Documents of that length that an evaluation reads; windows that slide over one take as much as
 // the tokens that are new in each, and what stands before them.
 double EvaluationPasses(const StageOptions& stage, int64_t length) {
@@ -187,12 +198,12 @@ class Costs {
 void PrintTexts(const Job& job, const ModelConfig& config) {
   const auto tokenizer = TokenizerForTexts(job, config);
   if (!tokenizer) return;
-  for (const StageOptions& stage : AllSearches(job)) {
+  for (const StageOptions& stage : AllReaders(job)) {
     const auto documents = DrawStageDocuments(job, stage, *tokenizer);
     std::cout << "texts of stage " << stage.name << ":\n";
     for (size_t i = 0; i < documents.size(); ++i) {
-      std::cout << (i < static_cast<size_t>(stage.documents) ? "  fitness: " : "  held-out: ")
-                << DocumentText(documents[i]) << "\n";
+      const bool fitness = stage.Searches() && i < static_cast<size_t>(stage.documents);
+      std::cout << (fitness ? "  fitness: " : "  held-out: ") << DocumentText(documents[i]) << "\n";
     }
   }
 }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <iostream>
 #include <memory>
 
@@ -12,6 +13,7 @@
 #include "search/job/job_file.h"
 #include "search/job/model_options.h"
 #include "search/job/run_folder.h"
+#include "search/job/stage_run.h"
 #include "search/number_text.h"
 
 namespace longrope {
@@ -31,6 +33,14 @@ struct Source {
   ConfigOverrides overrides;  // of its config
 };
 
+// The model that a run's factor file is for: the one that its last search worked on.
+std::string SearchedModel(const Job& job, const fs::path& run) {
+  const StageSources sources(job, Folder(FileSystem::Real(), run));
+  const auto last = std::find_if(job.stages.rbegin(), job.stages.rend(),
+                                 [](const StageOptions& stage) { return stage.Searches(); });
+  return last == job.stages.rend() ? job.model.path : sources.ModelPath(last->model);
+}
+
 Source OpenSource(const Arguments& arguments) {
   Source source{arguments.source, {}, arguments.model.path, arguments.model.Overrides()};
   if (fs::is_directory(source.path)) {
@@ -41,9 +51,9 @@ Source OpenSource(const Arguments& arguments) {
                        "; is the run finished? (longrope resume)");
     }
     if (source.model.empty()) {
-      const ModelOptions model = ReadJob(run / kJobFile, {}).model;
-      source.model = model.path;
-      source.overrides = OverridesOf(model);
+      const Job job = ReadJob(run / kJobFile, {});
+      source.model = SearchedModel(job, run);
+      source.overrides = OverridesOf(job.model);
     }
   }
   source.file = ReadFactorFile(source.path);

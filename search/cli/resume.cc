@@ -19,17 +19,23 @@ struct Arguments {
   JobArguments overrides;
 };
 
-// Sets the stage aside, and all that builds on it: what they were is no longer `before`'s.
-void Forget(Job* before, const Job& job, const std::string& from, const RunFolder& folder) {
-  const auto stages = StagesFrom(job, from);
-  const std::string aside = SetAside(folder, stages);
-  LogMessage(aside.empty() ? "nothing of " + Joined(stages) + " was there"
-                           : "set aside in " + aside + ": " + Joined(stages));
+// Of stages that are run again, what they were no longer counts.
+void Forget(Job* before, const Job& job, const std::vector<std::string>& stages) {
   for (StageOptions& stage : before->stages) {
     if (std::ranges::find(stages, stage.name) == stages.end()) continue;
     const auto now = std::ranges::find(job.stages, stage.name, &StageOptions::name);
     if (now != job.stages.end()) stage = *now;
   }
+}
+
+// The job comes first: a kill between the two leaves a run that is refused by name, or told --from
+// once more, and never one that goes on with the keys of before.
+void StartOver(const Job& job, const RunFolder& folder, const std::vector<std::string>& stages) {
+  CheckKept(job, folder, stages);
+  folder.Replace(kJobFile, JobText(job));
+  const std::string aside = SetAside(folder, stages);
+  LogMessage(aside.empty() ? "nothing of " + Joined(stages) + " was there"
+                           : "set aside in " + aside + ": " + Joined(stages));
 }
 
 int Run(const Arguments& arguments) {
@@ -44,12 +50,15 @@ int Run(const Arguments& arguments) {
   }
   Job job = ReadJob(folder.File(kJobFile), arguments.overrides.All());
   job.output.folder = path.string();  // the run may have been moved
-  if (!arguments.from.empty()) Forget(&before, job, arguments.from, folder);
+  std::vector<std::string> again;     // stages that are run once more
+  if (!arguments.from.empty()) again = StagesFrom(job, arguments.from);
+  Forget(&before, job, again);
   const auto lowered = LoweredBudgets(before, job);
   if (!lowered.empty()) {
     throw InputError(folder.File(kJobFile).string() + ": " + Joined(lowered) +
                      ": a budget of a run that has begun may be raised, not lowered");
   }
+  if (!again.empty()) StartOver(job, folder, again);
   return RunJob(job, std::move(folder));
 }
 

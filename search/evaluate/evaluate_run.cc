@@ -20,7 +20,8 @@
 namespace longrope {
 namespace {
 
-constexpr std::string_view kScores = "scores.csv", kMeasurements = "measurements.csv";
+constexpr std::string_view kScores = "scores.csv", kMeasurements = "measurements.csv",
+                           kTexts = "texts.txt", kTextFile = "table.txt";
 constexpr int64_t kMaxRecord = 1 << 20;
 constexpr const char* kStartMethods[] = {"pi", "ntk"};  // of finding 2 of the paper
 
@@ -50,12 +51,10 @@ std::string FactorsText(const RopeFactors& factors) {
 EvaluateRun::EvaluateRun(const StageSources& sources, const StageOptions& stage,
                          const Folder& folder, RunObserver& observer)
     : sources_(sources), stage_(stage), folder_(folder), observer_(observer) {
-  if (!HasBegun()) return;
-  CheckIdentity(ReadFile(folder_.File(kStageFile), kMaxRecord), StageJob(sources_.job(), stage_),
-                folder_.File(kStageFile).string());
+  CheckStageFile(folder_, StageJob(sources_.job(), stage_));
 }
 
-bool EvaluateRun::IsDone() { return HasBegun() && folder_.Has(kEvaluationFile); }
+bool EvaluateRun::IsDone() { return folder_.Has(kStageFile) && folder_.Has(kEvaluationFile); }
 
 bool EvaluateRun::Asks(const std::string& protocol) const {
   const auto& protocols = stage_.evaluate.protocols;
@@ -72,6 +71,18 @@ int64_t EvaluateRun::Longest() const {
 
 bool EvaluateRun::Prepare(std::stop_token stop) {
   if (stop.stop_requested()) return false;
+  OpenTexts();
+  std::string texts;
+  for (const Document& document : facts_.documents) {
+    texts += document.digest + " " + document.title + "\n";
+  }
+  if (folder_.Has(kTexts) && ReadFile(folder_.File(kTexts), kMaxRecord) != texts) {
+    throw InputError(folder_.File(kTexts).string() + ": stage " + stage_.name +
+                     " began with other texts; allowed: those it began with (or set it aside with "
+                     "\"longrope resume RUN --from " +
+                     stage_.name + "\")");
+  }
+  folder_.Replace(kTexts, texts);
   folder_.Replace(kStageFile, JobIdentity(StageJob(sources_.job(), stage_)));
   return true;
 }
@@ -109,7 +120,7 @@ void EvaluateRun::Bind(const std::string& name, const std::string& path) {
   bound_.path = path;
   bound_.folder = std::make_unique<ModelFolder>(path, OverridesOf(job.model));
   StageOptions longest = stage_;
-  longest.length = Longest();
+  longest.length = stage_.lengths.back();  // no pass is longer
   // Within the window it masks nothing, and factors are applied beyond it.
   const int64_t sliding = bound_.folder->config().shape.sliding_window;
   bound_.scorer = std::make_unique<Scorer>(
@@ -123,7 +134,7 @@ void EvaluateRun::Bind(const std::string& name, const std::string& path) {
   }
 }
 
-StageEnd EvaluateRun::Run(std::stop_token stop) {
+void EvaluateRun::OpenTexts() {
   const Job& job = sources_.job();
   engine_ = MakeEngine({job.backend.name, job.backend.threads});
   const ModelConfig base = ReadModelConfig(job.model.path, OverridesOf(job.model));
@@ -132,6 +143,9 @@ StageEnd EvaluateRun::Run(std::stop_token stop) {
   draw.length = Longest();
   facts_.documents = DrawStageDocuments(job, draw, *tokenizer_);
   facts_.engine = engine_->name();
+}
+
+StageEnd EvaluateRun::Run(std::stop_token stop) {
   for (const Document& document : facts_.documents) {
     observer_.OnMessage("stage " + stage_.name + ": document " + DocumentText(document));
   }
@@ -155,6 +169,10 @@ StageEnd EvaluateRun::Run(std::stop_token stop) {
   }
   SaveResults();
   return StageEnd::kDone;
+}
+
+std::string EvaluateRun::Report() const {
+  return folder_.Has(kTextFile) ? ReadFile(folder_.File(kTextFile), kMaxRecord) : "";
 }
 
 size_t EvaluateRun::CountOf(const EvaluationCell& cell) const {
@@ -239,8 +257,8 @@ void EvaluateRun::SaveResults() {
   const auto seed = static_cast<uint64_t>(sources_.job().seed);
   folder_.Replace(kMeasurements, MeasurementsCsv(cells_, facts_.documents));
   folder_.Replace(kTableFile, EvaluationCsv(stage_, cells_, seed));
+  folder_.Replace(kTextFile, EvaluationText(stage_, cells_));
   folder_.Replace(kEvaluationFile, EvaluationJson(stage_, cells_, facts_, seed));
-  report_ = EvaluationText(stage_, cells_);
 }
 
 }  // namespace longrope

@@ -25,10 +25,9 @@ class EvaluateRun final : public StageRun {
               RunObserver& observer);
 
   bool IsDone() override;
-  bool HasBegun() const override { return folder_.Has(kStageFile); }
   bool Prepare(std::stop_token stop) override;
   StageEnd Run(std::stop_token stop) override;
-  std::string Report() const override { return report_; }
+  std::string Report() const override;
 
  private:
   // A model that is bound, and what its scores depend on.
@@ -38,6 +37,8 @@ class EvaluateRun final : public StageRun {
     std::unique_ptr<Scorer> scorer;
   };
 
+  // Engine, tokenizer, documents.
+  void OpenTexts();
   bool Asks(const std::string& protocol) const;
   int64_t SlidingTokens() const;
   // Tokens of the documents.
@@ -68,7 +69,6 @@ class EvaluateRun final : public StageRun {
   EvaluationFacts facts_;
   std::optional<LineCache> cache_;
   Bound bound_;
-  std::string report_;
 };
 
 }  // namespace longrope

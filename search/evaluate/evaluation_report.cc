@@ -74,6 +74,13 @@ Difference ToReference(const StageOptions& stage, const EvaluationCell& cell,
 }
 
 std::string Text(double number) { return std::isfinite(number) ? NumberText(number) : ""; }
+// A field of a CSV (RFC 4180): titles come from file names.
+std::string Quoted(const std::string& text) {
+  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
+  return quoted + "\"";
+}
 std::string StartText(const EvaluationCell& cell) {
   return cell.start_tokens < 0 ? "" : std::to_string(cell.start_tokens);
 }
@@ -185,7 +192,7 @@ std::string MeasurementsCsv(const std::vector<EvaluationCell>& cells,
       const bool passkey = IsPasskey(cell);
       text += cell.protocol + "," + cell.row + "," + cell.model + "," +
               std::to_string(cell.length) + "," + StartText(cell) + "," +
-              (passkey ? "try " + std::to_string(i + 1) : documents[i].title) + "," +
+              (passkey ? "try " + std::to_string(i + 1) : Quoted(documents[i].title)) + "," +
               std::to_string(one.score.tokens) + "," + NumberText(one.score.nats) + "," +
               (passkey ? (one.right ? "1" : "0") : "") + "," +
               (passkey ? NumberText(one.depth) : "") + "\n";

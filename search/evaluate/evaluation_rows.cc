@@ -22,7 +22,7 @@ std::string ModelOf(const FactorsName& name, const StageSources& sources,
 RopeFactors EvaluationRow::For(int64_t length) const {
   if (factors) return factors->For(length);
   const int64_t reach = target > 0 ? target : length;
-  if (on.given) return MethodFactorsAfter(*method, on.shape, *on.given, reach, yarn);
+  if (on.given) return MethodFactorsAfter(*method, on.shape, *on.given, reach, length, yarn);
   const double ratio =
       std::max(1.0, static_cast<double>(reach) / static_cast<double>(on.shape.original_length));
   return MethodFactors(*method, on.shape, ratio, length, yarn);

@@ -85,7 +85,7 @@ class Tail {
 // In the child: never returns.
 [[noreturn]] void Become(const char* command, int log, pid_t parent) {
   ::setpgid(0, 0);
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // of the shell; what it started ends with its own parent
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // of the shell, and of a command that takes its place
   if (::getppid() != parent) ::_exit(127);
   sigset_t none;
   sigemptyset(&none);
@@ -95,6 +95,7 @@ class Tail {
   ::dup2(nothing, 0);
   ::dup2(log, 1);
   ::dup2(log, 2);
+  ::fcntl(log, F_DUPFD, 100);  // stays open in all that it starts, wherever they write to
   ::execl("/bin/sh", "sh", "-c", command, static_cast<char*>(nullptr));
   ::_exit(127);
 }
@@ -141,20 +142,20 @@ CommandEnd RunCommand(const std::string& command, const std::filesystem::path& l
   Tail tail(file, line);
   const pid_t parent = ::getpid(), child = ::fork();
   if (child == 0) Become(command.c_str(), file, parent);
+  if (child > 0) ::setpgid(child, child);  // in the child too: whoever comes first
   if (child < 0) {
     ::close(file);
     ThrowFileError(log, "no process can be made");
   }
   CommandEnd end;
   int status = 0;
-  while (::waitpid(child, &status, WNOHANG) == 0) {
-    if (stop.stop_requested() && !end.stopped) {
-      end.stopped = true;
-      ::kill(-child, SIGTERM);
-    }
+  pid_t ended = 0;
+  while ((ended = ::waitpid(child, &status, WNOHANG)) == 0) {
+    if (stop.stop_requested() && !end.stopped) end.stopped = ::kill(-child, SIGTERM) == 0;
     tail.Read();
     std::this_thread::sleep_for(kPoll);
   }
+  if (ended < 0) ThrowFileError(log, "the command's end is unknown");
   tail.Finish();
   ::close(file);
   end.last_line = tail.last();

@@ -19,7 +19,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view kInput = "input", kOutput = "output", kInputRecord = "input.json",
-                           kDoneRecord = "done.json", kTokens = "tokens.u32";
+                           kTrainedRecord = "trained.json", kDoneRecord = "done.json",
+                           kTokens = "tokens.u32";
 constexpr int64_t kMaxRecord = 1 << 20;
 constexpr auto kQuiet = std::chrono::seconds(10);  // between two lines of a command that are shown
 
@@ -36,8 +37,7 @@ std::string DifferenceOf(const ModelConfig& before, const ModelConfig& after) {
   if (before.tied_head != after.tied_head) return "tie_word_embeddings";
   if (before.rope_base != after.rope_base) return "rope_theta";
   if (before.original_length != after.original_length) return "original_max_position_embeddings";
-  if (!after.own_factors ||
-      before.own_factors->buckets.back() != after.own_factors->buckets.back()) {
+  if (!after.own_factors || before.own_factors->buckets != after.own_factors->buckets) {
     return "rope_scaling (the factors that it was trained with)";
   }
   return "";
@@ -59,9 +59,7 @@ fs::path FinetunedModel(const Folder& folder, const StageOptions& stage) {
 FinetuneRun::FinetuneRun(const StageSources& sources, const StageOptions& stage,
                          const Folder& folder, RunObserver& observer)
     : sources_(sources), stage_(stage), folder_(folder), observer_(observer) {
-  if (!HasBegun()) return;
-  CheckIdentity(ReadFile(folder_.File(kStageFile), kMaxRecord), StageJob(sources_.job(), stage_),
-                folder_.File(kStageFile).string());
+  CheckStageFile(folder_, StageJob(sources_.job(), stage_));
 }
 
 bool FinetuneRun::LegIsDone(int number) const {
@@ -73,7 +71,7 @@ bool FinetuneRun::IsDone() {
   for (int number = 1; number <= Legs(); ++number) {
     if (!LegIsDone(number)) return false;
   }
-  return HasBegun();
+  return folder_.Has(kStageFile) && folder_.Has(kFactorsFile);
 }
 
 FactorFile FinetuneRun::FactorsOf(const std::string& name, const ModelConfig& config) const {
@@ -81,11 +79,18 @@ FactorFile FinetuneRun::FactorsOf(const std::string& name, const ModelConfig& co
   FactorFile file;
   if (parsed.method) {
     const StageModel model = StageModelOf(config);
+    const int64_t reached = model.given ? model.given->length : model.shape.original_length;
+    if (parsed.target <= reached) {
+      throw InputError("stages." + stage_.name + ".factors: '" + name +
+                       "'; allowed: a length above what the model reads without, " +
+                       std::to_string(reached));
+    }
     const FactorBucket before = model.given.value_or(FactorBucket{
         model.shape.original_length, MethodFactors(RopeMethod::kNone, model.shape, 1, 0)});
-    file.buckets = {
-        {parsed.target,
-         MethodFactorsAfter(*parsed.method, model.shape, before, parsed.target, stage_.yarn), ""}};
+    file.buckets = {{parsed.target,
+                     MethodFactorsAfter(*parsed.method, model.shape, before, parsed.target,
+                                        parsed.target, stage_.yarn),
+                     ""}};
   } else {
     file.buckets = {sources_.FactorsOf(parsed.stage).Longest()};
   }
@@ -125,11 +130,23 @@ void FinetuneRun::CheckInput(const Leg& leg) const {
                    stage_.name + "\")");
 }
 
+void FinetuneRun::CheckDone(const Leg& leg) const {
+  const JsonObject record = ReadJsonObject(leg.folder.File(kDoneRecord), kMaxRecord);
+  const fs::path output = leg.folder.File(kOutput);
+  const ModelFolder model(output, OverridesOf(sources_.job().model));
+  if (record.Text("model").value_or("") == model.Digest()) return;
+  throw InputError(output.string() +
+                   ": is not what the leg ended in; allowed: that (or set the stage aside with "
+                   "\"longrope resume RUN --from " +
+                   stage_.name + "\")");
+}
+
 bool FinetuneRun::Prepare(std::stop_token stop) {
   for (int number = 1; number <= Legs(); ++number) {
     if (stop.stop_requested()) return false;
     CheckInput(LegOf(number));
     if (!LegIsDone(number)) break;
+    if (number == Legs()) CheckDone(LegOf(number));
   }
   folder_.Replace(kStageFile, JobIdentity(StageJob(sources_.job(), stage_)));
   return true;
@@ -138,7 +155,14 @@ bool FinetuneRun::Prepare(std::stop_token stop) {
 void FinetuneRun::MakeInput(const Leg& leg) const {
   leg.folder.Make();
   if (leg.folder.Has(kInputRecord) && leg.folder.Has(kInput)) return;
-  fs::remove_all(leg.folder.File(kInput));  // half a copy, of a process that was killed
+  // What a process that was killed left: a copy that nothing vouches for, or half of one.
+  std::vector<fs::path> left;
+  for (const auto& entry : fs::directory_iterator(leg.folder.path())) {
+    if (entry.path().filename().string().starts_with(kInput) && entry.is_directory()) {
+      left.push_back(entry.path());
+    }
+  }
+  for (const fs::path& path : left) fs::remove_all(path);
   const ConfigOverrides overrides = OverridesOf(sources_.job().model);
   const std::string family = ReadModelConfig(leg.model, overrides).family;
   const auto fragment = HuggingFaceFragment(leg.factors, Title(leg), ShortFactors::kSame, family);
@@ -165,6 +189,7 @@ std::string FinetuneRun::TokensFile() const {
 StageEnd FinetuneRun::Run(std::stop_token stop) {
   for (int number = 1; number <= Legs(); ++number) {
     if (LegIsDone(number)) continue;
+    if (stop.stop_requested()) return StageEnd::kStopped;
     const StageEnd end = RunLeg(LegOf(number), stop);
     if (end != StageEnd::kDone) return end;
   }
@@ -177,10 +202,14 @@ StageEnd FinetuneRun::Run(std::stop_token stop) {
 StageEnd FinetuneRun::RunLeg(const Leg& leg, std::stop_token stop) const {
   MakeInput(leg);
   const auto at = static_cast<size_t>(leg.number) - 1;
-  if (!stage_.finetune.command.empty()) {
+  const bool there = fs::exists(leg.folder.File(kOutput) / "config.json");
+  if (there && leg.folder.Has(kTrainedRecord)) {
+    observer_.OnMessage(Title(leg) + ": trained before, " + leg.folder.File(kOutput).string() +
+                        " is checked (remove it to train again)");
+  } else if (!stage_.finetune.command.empty()) {
     const StageEnd end = Train(leg, std::move(stop));
     if (end != StageEnd::kDone) return end;
-  } else if (!fs::exists(leg.folder.File(kOutput) / "config.json")) {
+  } else if (!there) {
     observer_.OnMessage(Title(leg) + ": no command is given; train " +
                         leg.folder.File(kInput).string() + " for " +
                         std::to_string(stage_.finetune.steps[at]) + " steps on sequences of " +
@@ -226,9 +255,15 @@ StageEnd FinetuneRun::Train(const Leg& leg, std::stop_token stop) const {
   const CommandEnd end = RunCommand(filled, log, say, std::move(stop));
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
   folder_.Append(kTimesFile, TimeLine(stage_.name, leg.number, 0, took.count()));
-  if (end.exit_code == 0) return StageEnd::kDone;
   constexpr int kResumable = 75;  // EX_TEMPFAIL, as this program itself
+  // Who was asked to stop may have saved half a training and called it done.
   if (end.stopped || end.exit_code == kResumable) return StageEnd::kStopped;
+  if (end.exit_code == 0) {
+    nlohmann::ordered_json record = {{"command", command}};
+    if (tokens) record["tokens"] = Sha256Hex(ReadFile(folder_.File(kTokens), INT64_MAX));
+    leg.folder.Replace(kTrainedRecord, record.dump(2) + "\n");
+    return StageEnd::kDone;
+  }
   throw InputError(
       Title(leg) + ": the command failed with exit code " + std::to_string(end.exit_code) + " (" +
       (end.last_line.empty() ? "it wrote nothing" : end.last_line) + "); its output is in " +
@@ -242,7 +277,10 @@ void FinetuneRun::CheckOutput(const Leg& leg) const {
                      "; allowed: a Hugging Face folder of the model that was given, trained");
   };
   if (!fs::exists(output / "config.json")) refuse("no config.json is there");
-  const ConfigOverrides overrides = OverridesOf(sources_.job().model);
+  // What the job says over a config stands in this one, which was written for the leg: nothing must
+  // hide what it lost.
+  ConfigOverrides overrides;
+  overrides.head_dim = sources_.job().model.head_dim;
   const ModelFolder before(leg.folder.File(kInput), overrides);
   const ModelFolder after(output, overrides);  // throws for shapes that the config does not say
   const std::string difference = DifferenceOf(before.config(), after.config());

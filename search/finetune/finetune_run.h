@@ -4,7 +4,8 @@
 // leg-N/input is the folder to train (a Hugging Face folder with the leg's factors in its config),
 // leg-N/output what the command made of it, the next leg's model; leg-N/factors.json the same
 // factors as a factor file; leg-N/log.txt what the command wrote; leg-N/input.json and
-// leg-N/done.json digests of what the leg began with and ended in; tokens.u32 the ids to train on.
+// leg-N/done.json digests of what the leg began with and ended in, leg-N/trained.json command and
+// digest of the ids once the command ended well; tokens.u32 the ids to train on.
 #pragma once
 
 #include <filesystem>
@@ -27,7 +28,6 @@ class FinetuneRun final : public StageRun {
               RunObserver& observer);
 
   bool IsDone() override;
-  bool HasBegun() const override { return folder_.Has(kStageFile); }
   bool Prepare(std::stop_token stop) override;
   StageEnd Run(std::stop_token stop) override;
 
@@ -48,9 +48,10 @@ class FinetuneRun final : public StageRun {
   std::string InputRecord(const Leg& leg) const;
   // Throws InputError if the leg began from something else.
   void CheckInput(const Leg& leg) const;
+  // Throws InputError if the output of a finished leg was replaced.
+  void CheckDone(const Leg& leg) const;
   void MakeInput(const Leg& leg) const;
   std::string TokensFile() const;
-  // False if the run has to stop here.
   StageEnd RunLeg(const Leg& leg, std::stop_token stop) const;
   StageEnd Train(const Leg& leg, std::stop_token stop) const;
   // Throws InputError that says what is wrong with the command's output.

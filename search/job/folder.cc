@@ -40,6 +40,13 @@ void Folder::SaveCheckpoint(std::string_view bytes) const {
   Replace(kCheckpointFile, bytes);
 }
 
+void Folder::SetResultsAside() const {
+  for (const auto& [name, previous] :
+       {std::pair{kFactorsFile, kPreviousFactorsFile}, std::pair{kTableFile, kPreviousTableFile}}) {
+    if (Has(name)) Rename(name, previous);
+  }
+}
+
 void Folder::Rename(std::string_view from, std::string_view to) const {
   if (files_->Rename(File(from).string(), File(to).string()) != 0) {
     ThrowFileError(File(from), "cannot be renamed");

@@ -29,6 +29,9 @@ class Folder {
   void Append(std::string_view name, std::string_view text) const;
   // checkpoint.h5; the one before stays as checkpoint.previous.h5.
   void SaveCheckpoint(std::string_view bytes) const;
+  // Gives factors and table of an earlier end, which are no results of what now goes on, other
+  // names.
+  void SetResultsAside() const;
   // Gives a file of the folder another name. Throws FileError.
   void Rename(std::string_view from, std::string_view to) const;
 

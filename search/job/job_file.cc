@@ -39,6 +39,45 @@ void RefuseSharedBooks(const DataOptions& data, const YamlNode& node) {
   refuse("train_books", "held_out_books", data.train_books, data.held_out_books);
 }
 
+// A model must not be trained on the books that judge it.
+void RefuseTrainingOnJudges(const Job& job, const YamlNode& data) {
+  const DataOptions& books = job.data;
+  const bool named = !books.fitness_books.empty() && !books.held_out_books.empty();
+  const bool apart = !books.train_path.empty();
+  for (const StageOptions& stage : job.stages) {
+    const std::string& command = stage.finetune.command;
+    const auto asks = [&](const char* what) { return command.find(what) != std::string::npos; };
+    const std::string what = data.where + ": data: stage " + stage.name;
+    if (asks("{text}") && (!apart || !books.train_books.empty())) {
+      throw InputError(what +
+                       "'s {text} would be more than the books to train on; allowed: "
+                       "train_path without train_books, or {tokens} in the command");
+    }
+    if (asks("{tokens}") && !apart && books.train_books.empty() && !named) {
+      throw InputError(what +
+                       " would train on the books that other stages are judged by; allowed: "
+                       "name train_books, or train_path, or both fitness_books and "
+                       "held_out_books");
+    }
+  }
+}
+
+// Nor must an evaluation be held on the books that a search was fitted to.
+void RefuseJudgingOnFitness(const Job& job, const YamlNode& data) {
+  const DataOptions& books = job.data;
+  if (!books.evaluate_path.empty() || !books.fitness_books.empty() ||
+      !books.held_out_books.empty()) {
+    return;
+  }
+  const auto searches = std::ranges::find_if(job.stages, &StageOptions::Searches);
+  const auto evaluates = std::ranges::find(job.stages, "evaluate", &StageOptions::kind);
+  if (searches == job.stages.end() || evaluates == job.stages.end()) return;
+  throw InputError(
+      data.where + ": data: stage " + evaluates->name + " would be held on books that stage " +
+      searches->name +
+      " is fitted to; allowed: name held_out_books, or fitness_books, or evaluate_path");
+}
+
 // Scalar keys of the job itself.
 template <class Visitor>
 void Describe(Visitor& visit, Job& job) {
@@ -169,17 +208,24 @@ Job ResolveJob(const YamlNode& tree, const std::string& default_name) {
   reader.Finish();
   ReadSection(tree, "model", job.model);
   ReadSection(tree, "data", job.data);
-  RefuseSharedBooks(job.data, *tree.Find("data"));
   ReadSection(tree, "backend", job.backend);
   job.stages = ReadStages(tree);
   if (job.name.empty()) job.name = PlainName(default_name);
   job.output.folder = OutputFolder(tree, job.name);
   std::vector<std::string*> paths = {&job.model.path, &job.data.path};
-  if (!job.data.train_path.empty()) paths.push_back(&job.data.train_path);
+  for (std::string* path : {&job.data.train_path, &job.data.evaluate_path}) {
+    if (!path->empty()) paths.push_back(path);
+  }
   for (StageOptions& stage : job.stages) {
     if (!stage.key_model.empty()) paths.push_back(&stage.key_model);
   }
   for (std::string* path : paths) *path = Absolute(*path);
+  for (std::string* path : {&job.data.train_path, &job.data.evaluate_path}) {
+    if (*path == job.data.path) path->clear();
+  }
+  RefuseSharedBooks(job.data, *tree.Find("data"));
+  RefuseTrainingOnJudges(job, *tree.Find("data"));
+  RefuseJudgingOnFitness(job, *tree.Find("data"));
   return job;
 }
 
@@ -215,8 +261,12 @@ Job StageJob(const Job& job, const StageOptions& stage) {
     forget(&data.fitness_books, data.train_books);
     forget(&data.held_out_books, data.train_books);
   } else {
-    forget(&data.train_books, data.held_out_books);
-    if (stage.kind == "evaluate") forget(&data.fitness_books, data.held_out_books);
+    const bool both = !data.fitness_books.empty() && !data.held_out_books.empty();
+    if (both || !data.train_path.empty()) data.train_books.clear();
+    if (stage.kind == "evaluate") {
+      forget(&data.fitness_books, data.held_out_books);
+      forget(&data.train_books, data.held_out_books);
+    }
   }
   return alone;
 }

@@ -33,6 +33,8 @@ struct DataOptions {
   // that no other list names).
   std::string train_path;
   std::vector<std::string> train_books;
+  // Texts of evaluations, a place as `path`; unset: the held-out books of that.
+  std::string evaluate_path;
 };
 
 struct BackendJobOptions {

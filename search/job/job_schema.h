@@ -69,6 +69,7 @@ void Describe(Visitor& visit, DataOptions& o) {
   visit("held_out_books", o.held_out_books, KeyRole::kResult, Filled("titles"));
   visit("train_path", o.train_path, KeyRole::kPlace, Rule{});
   visit("train_books", o.train_books, KeyRole::kResult, Filled("titles"));
+  visit("evaluate_path", o.evaluate_path, KeyRole::kPlace, Rule{});
 }
 
 template <class Visitor>

@@ -146,6 +146,11 @@ bool ModelStages::MarkKeyTokens(const StageOptions& stage, const Tokenizer& toke
   return true;
 }
 
+void ModelStages::Release() {
+  evaluator_.reset();
+  scorer_.reset();
+}
+
 std::string ModelStages::FindNonFiniteWeight() {
   const std::string found = folder_->FindNonFinite();
   return found.empty() ? "" : path_ + ": " + found + " is not finite";

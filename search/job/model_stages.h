@@ -19,6 +19,7 @@ class ModelStages final : public StageEvaluators {
   ModelStages(const Job& job, RunObserver& observer, std::filesystem::path key_tokens);
   StageModel ModelAt(const std::string& path) override;
   Evaluator* For(const StageOptions& stage, const std::string& path, std::stop_token stop) override;
+  void Release() override;
   std::string FindNonFiniteWeight() override;
 
  private:

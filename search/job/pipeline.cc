@@ -49,7 +49,8 @@ RunEnd Pipeline::RunStages(std::stop_token stop) {
     if (!runs_[i]->Prepare(stop)) return RunEnd::kStopped;
     SaveJob();
     if (runs_[i]->IsDone()) continue;
-    SetResultsAside();
+    folder_.SetResultsAside();
+    if (!job_.stages[i].Searches()) evaluators_.Release();
     const StageEnd end = runs_[i]->Run(stop);
     if (end == StageEnd::kWaiting) return RunEnd::kWaiting;
     if (end == StageEnd::kStopped) return RunEnd::kStopped;
@@ -120,15 +121,7 @@ std::unique_ptr<StageRun> Pipeline::OpenSearches(const StageOptions& stage) {
   }
   if (stage.kind == "search") return std::move(searches.front());
   return std::make_unique<ReadjustRun>(std::move(searches), std::move(extended),
-                                       folder_.Sub(stage.name),
-                                       Sha256Hex(JobIdentity(StageJob(job_, stage))));
-}
-
-void Pipeline::SetResultsAside() const {
-  for (const auto& [name, previous] :
-       {std::pair{kFactorsFile, kPreviousFactorsFile}, std::pair{kTableFile, kPreviousTableFile}}) {
-    if (folder_.Has(name)) folder_.Rename(name, previous);
-  }
+                                       folder_.Sub(stage.name), StageJob(job_, stage));
 }
 
 void Pipeline::SaveJob() const { folder_.Replace(kJobFile, JobText(job_)); }

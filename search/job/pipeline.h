@@ -42,7 +42,6 @@ class Pipeline {
   std::unique_ptr<StageRun> Open(const StageOptions& stage);
   std::unique_ptr<StageRun> OpenSearches(const StageOptions& stage);
   void RefuseIfBegun(const StageOptions& stage, const std::string& source) const;
-  void SetResultsAside() const;
   void SaveJob() const;
   void SaveResults();
 

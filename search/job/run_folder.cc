@@ -119,6 +119,11 @@ RunFolder RunFolder::Open(FileSystem& files, const fs::path& folder) {
   if (!fs::exists(folder / kJobFile)) {
     throw InputError(folder.string() + ": holds no run (no " + std::string(kJobFile) + ")");
   }
+  if (fs::exists(folder / kCheckpointFile)) {
+    throw InputError(folder.string() + ": holds a " + std::string(kCheckpointFile) +
+                     " of an earlier version, which kept no folder for each stage; go on with that "
+                     "version, or search anew into another output.folder");
+  }
   RunFolder run(files, folder);
   run.lock_ = std::make_unique<RunLock>(folder);
   SweepTemporaries(files, folder);

@@ -177,7 +177,7 @@ bool SearchRun::Prepare(std::stop_token stop) {
 }
 
 StageEnd SearchRun::Run(std::stop_token stop) {
-  SetResultsAside();
+  folder_.SetResultsAside();
   FolderListener listener(plan_, folder_, observer_,
                           {[this] { SaveCheckpoint(); }, [this] { SaveHistory(); },
                            [this] { return evaluators_.FindNonFiniteWeight(); }});
@@ -189,13 +189,6 @@ StageEnd SearchRun::Run(std::stop_token stop) {
   } catch (const AllCandidatesFailed& failed) {
     const std::string weight = evaluators_.FindNonFiniteWeight();
     throw InputError(weight.empty() ? std::string(failed.what()) : weight);
-  }
-}
-
-void SearchRun::SetResultsAside() const {
-  for (const auto& [name, previous] :
-       {std::pair{kFactorsFile, kPreviousFactorsFile}, std::pair{kTableFile, kPreviousTableFile}}) {
-    if (folder_.Has(name)) folder_.Rename(name, previous);
   }
 }
 
@@ -219,20 +212,18 @@ double SearchRun::HoursBefore() const {
 }
 
 ReadjustRun::ReadjustRun(std::vector<std::unique_ptr<SearchRun>> searches, FactorFile extended,
-                         const Folder& folder, std::string job_digest)
+                         const Folder& folder, const Job& job)
     : searches_(std::move(searches)),
       extended_(std::move(extended)),
       folder_(folder),
-      job_digest_(std::move(job_digest)) {}
+      identity_(JobIdentity(job)) {
+  CheckStageFile(folder_, job);
+}
 
 bool ReadjustRun::IsDone() {
   bool done = true;
   for (const auto& search : searches_) done = search->IsDone() && done;
   return done && folder_.Has(kFactorsFile);
-}
-
-bool ReadjustRun::HasBegun() const {
-  return std::ranges::any_of(searches_, [](const auto& search) { return search->HasBegun(); });
 }
 
 bool ReadjustRun::Prepare(std::stop_token stop) {
@@ -243,13 +234,15 @@ bool ReadjustRun::Prepare(std::stop_token stop) {
 }
 
 StageEnd ReadjustRun::Run(std::stop_token stop) {
+  folder_.SetResultsAside();
+  folder_.Replace(kStageFile, identity_);
   for (const auto& search : searches_) {
     if (search->IsDone()) continue;
     if (!search->Prepare(stop)) return StageEnd::kStopped;
     const StageEnd end = search->Run(stop);
     if (end != StageEnd::kDone) return end;
   }
-  std::vector<FactorFile> files = {extended_, WinningFactors(Views(), job_digest_)};
+  std::vector<FactorFile> files = {extended_, WinningFactors(Views(), Sha256Hex(identity_))};
   folder_.Replace(kFactorsFile, WriteFactorFile(Merged(files)));
   return StageEnd::kDone;
 }

@@ -21,7 +21,7 @@ class SearchRun final : public StageRun {
             StageEvaluators& evaluators, RunObserver& observer);
 
   bool IsDone() override;
-  bool HasBegun() const override { return !record_.state.fingerprint.empty(); }
+  bool HasBegun() const { return !record_.state.fingerprint.empty(); }
   bool Prepare(std::stop_token stop) override;
   // After Prepare.
   StageEnd Run(std::stop_token stop) override;
@@ -37,8 +37,6 @@ class SearchRun final : public StageRun {
   void SaveCheckpoint() const;
   void SaveHistory() const;
   void SaveResults() const;
-  // What an earlier end wrote is no result of the search that now goes on.
-  void SetResultsAside() const;
   // Spent by earlier processes, from times.csv; 0 where no budget asks for it.
   double HoursBefore() const;
 
@@ -57,11 +55,12 @@ class SearchRun final : public StageRun {
 class ReadjustRun final : public StageRun {
  public:
   // `extended`: what the searches complement.
+  // `job` has the readjustment as its one stage. Throws InputError if the folder was begun by
+  // another one, naming the keys.
   ReadjustRun(std::vector<std::unique_ptr<SearchRun>> searches, FactorFile extended,
-              const Folder& folder, std::string job_digest);
+              const Folder& folder, const Job& job);
 
   bool IsDone() override;
-  bool HasBegun() const override;
   bool Prepare(std::stop_token stop) override;
   StageEnd Run(std::stop_token stop) override;
   std::vector<StageView> Views() const override;
@@ -70,7 +69,7 @@ class ReadjustRun final : public StageRun {
   std::vector<std::unique_ptr<SearchRun>> searches_;
   FactorFile extended_;
   Folder folder_;
-  std::string job_digest_;
+  std::string identity_;
 };
 
 }  // namespace longrope

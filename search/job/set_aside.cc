@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "eval/errors.h"
+#include "search/job/checkpoint.h"
+#include "search/job/job_file.h"
 #include "search/job/stage_run.h"
 #include "search/job/suggest.h"
 
@@ -37,6 +39,18 @@ std::vector<std::string> StagesFrom(const Job& job, const std::string& stage) {
     throw InputError("--from " + stage + ": no stage has that name; allowed: " + Joined(names));
   }
   return from;
+}
+
+void CheckKept(const Job& job, const Folder& run, const std::vector<std::string>& stages) {
+  for (const StageOptions& stage : job.stages) {
+    if (std::ranges::find(stages, stage.name) != stages.end()) continue;
+    CheckStageFile(run.Sub(stage.name), StageJob(job, stage));
+    if (!stage.Searches()) continue;
+    for (const StageOptions& search : SearchesOf(stage)) {
+      LoadNewestCheckpoint(SearchFolder(run, stage, search).path(), StageJob(job, search),
+                           [](const std::string&) {});
+    }
+  }
 }
 
 std::string SetAside(const RunFolder& run, const std::vector<std::string>& stages) {

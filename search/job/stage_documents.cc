@@ -43,7 +43,9 @@ class StageDraw {
       : job_(job),
         stage_(stage),
         tokenizer_(tokenizer),
-        corpus_(OpenCorpus({job.data.path, job.data.text_field})) {}
+        apart_(stage.kind == "evaluate" && !job.data.evaluate_path.empty()),
+        corpus_(
+            OpenCorpus({apart_ ? job.data.evaluate_path : job.data.path, job.data.text_field})) {}
 
   std::vector<Document> Fitness() {
     const DataOptions& data = job_.data;
@@ -54,6 +56,7 @@ class StageDraw {
   // `before`: documents of the stage that come before them.
   std::vector<Document> HeldOut(int count, int before) {
     const DataOptions& data = job_.data;
+    if (apart_) return Draw(count, before, std::vector<bool>(corpus_->size(), true));
     return Draw(count, before,
                 Chosen(*corpus_, data.path, "held_out_books", data.held_out_books,
                        {&data.fitness_books, TrainBooks()}));
@@ -93,6 +96,7 @@ class StageDraw {
   const Job& job_;
   const StageOptions& stage_;
   const Tokenizer& tokenizer_;
+  bool apart_;  // texts of evaluations lie elsewhere
   std::unique_ptr<Corpus> corpus_;
 };
 
@@ -124,6 +128,10 @@ std::vector<std::string> TrainTexts(const DataOptions& data) {
   std::vector<std::string> texts;
   for (size_t i = 0; i < corpus->size(); ++i) {
     if (chosen[i]) texts.push_back(corpus->Text(i));
+  }
+  if (texts.empty()) {
+    throw InputError("data: no text of " + TrainPath(data) +
+                     " is left to train on; allowed: train_books, or another train_path");
   }
   return texts;
 }

@@ -20,6 +20,8 @@ class StageEvaluators {
   // Valid until the next call; nullptr if stopped. Throws InputError.
   virtual Evaluator* For(const StageOptions& stage, const std::string& path,
                          std::stop_token stop) = 0;
+  // Gives back the memory of the model that was bound, until For is called again.
+  virtual void Release() = 0;
   // A weight that is not finite of the model that was bound last, "" if all are.
   virtual std::string FindNonFiniteWeight() = 0;
 };

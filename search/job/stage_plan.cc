@@ -159,7 +159,7 @@ Baseline OwnBaseline(const StagePlan& plan, RopeMethod method) {
   if (plan.model.given && !Readjusts(options)) {
     if (method == RopeMethod::kNone) baseline.method = "unchanged";
     baseline.factors = MethodFactorsAfter(method, plan.model.shape, *plan.model.given,
-                                          options.length, options.yarn);
+                                          options.length, options.length, options.yarn);
   } else {
     baseline.factors =
         MethodFactors(method, plan.model.shape, plan.ratio, options.length, options.yarn);

@@ -6,7 +6,9 @@
 #include "eval/errors.h"
 #include "search/finetune/command.h"
 #include "search/job/factors_name.h"
+#include "search/job/folder.h"
 #include "search/job/job_reader.h"
+#include "search/job/stage_run.h"
 #include "search/job/suggest.h"
 
 namespace longrope {
@@ -116,6 +118,12 @@ class References {
     ResolveModel(stage);
     if (stage->kind == "finetune") ResolveLegs(stage);
     if (stage->kind == "evaluate") CheckRows(*stage);
+    const auto& protocols = stage->evaluate.protocols;
+    if (stage->model != kBaseModel &&
+        std::ranges::find(protocols, "start-tokens") != protocols.end()) {
+      refuse_("protocols", "start-tokens tries PI and NTK, and " + stage->model +
+                               " carries factors of its own; allowed with it: model: base");
+    }
   }
 
  private:
@@ -138,13 +146,19 @@ class References {
   }
 
   void ResolveExtends(StageOptions* stage) const {
-    const StageOptions* extended = stage->extends.empty() ? Last("search") : Named(stage->extends);
-    if (stage->extends.empty() && extended == nullptr) return;  // what the model itself carries
+    if (stage->extends.empty()) {
+      ResolveModel(stage);
+      // The last search on that model; else what the model itself carries.
+      for (const StageOptions& before : before_) {
+        if (before.kind == "search" && before.model == stage->model) stage->extends = before.name;
+      }
+      return;
+    }
+    const StageOptions* extended = Named(stage->extends);
     if (extended == nullptr || extended->kind != "search") {
       refuse_("extends", "'" + stage->extends + "'; allowed: a search stage before it (" +
                              NamesOf({"search"}) + ")");
     }
-    stage->extends = extended->name;
     if (stage->model.empty()) stage->model = extended->model;
     if (stage->model != extended->model) {
       refuse_("model",
@@ -233,7 +247,8 @@ StageOptions ReadStage(const YamlNode& node, const std::vector<StageOptions>& be
     throw InputError((at != nullptr ? at->where : node.where) + ": " + path + key + ": " + why);
   };
   const auto methods = RopeMethodNames();
-  if (stage.name == kBaseModel || std::ranges::find(methods, stage.name) != methods.end()) {
+  if (stage.name == kBaseModel || stage.name == kLockFile || stage.name.starts_with("aside-") ||
+      std::ranges::find(methods, stage.name) != methods.end()) {
     refuse("name", "'" + stage.name + "' has a meaning of its own; allowed: another name");
   }
   if (std::ranges::find(before, stage.name, &StageOptions::name) != before.end()) {
@@ -259,7 +274,16 @@ std::vector<StageOptions> ReadStages(const YamlNode& job) {
                      "length");
   }
   std::vector<StageOptions> stages;
-  for (const YamlNode& node : list->items) stages.push_back(ReadStage(node, stages));
+  std::vector<std::string> searches;  // names of streams, rows and folders
+  for (const YamlNode& node : list->items) {
+    stages.push_back(ReadStage(node, stages));
+    for (const StageOptions& search : SearchesOf(stages.back())) {
+      if (std::ranges::find(searches, search.name) != searches.end()) {
+        throw InputError(node.where + ": stages: two searches would be named " + search.name);
+      }
+      searches.push_back(search.name);
+    }
+  }
   return stages;
 }
 

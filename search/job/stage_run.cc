@@ -6,6 +6,7 @@
 
 #include "search/finetune/finetune_run.h"
 #include "search/job/factors_name.h"
+#include "search/job/job_file.h"
 
 namespace longrope {
 
@@ -39,6 +40,12 @@ double SecondsIn(const std::string& times) {
     seconds += value;
   }
   return seconds;
+}
+
+void CheckStageFile(const Folder& folder, const Job& job) {
+  constexpr int64_t kMaxBytes = 1 << 20;
+  const auto path = folder.File(kStageFile);
+  if (folder.Has(kStageFile)) CheckIdentity(ReadFile(path, kMaxBytes), job, path.string());
 }
 
 std::vector<StageOptions> SearchesOf(const StageOptions& stage) {

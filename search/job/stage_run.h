@@ -20,8 +20,6 @@ class StageRun {
   virtual ~StageRun() = default;
   // Would Run do nothing more?
   virtual bool IsDone() = 0;
-  // Whether it has begun before.
-  virtual bool HasBegun() const = 0;
   // Before Run, and of a finished stage before others build on it: sees to it that the model and
   // the texts are those that it began with. False if stopped. Throws InputError.
   virtual bool Prepare(std::stop_token stop) = 0;
@@ -58,6 +56,10 @@ std::string TimeLine(const std::string& stage, int64_t candidate, size_t documen
 // Seconds of all lines of a times.csv; what a crash cut off counts nothing.
 double SecondsIn(const std::string& times);
 inline constexpr int64_t kMaxTimesBytes = int64_t{1} << 32;
+
+// Throws InputError, naming the keys, if the stage.yaml of a folder was written by a stage whose
+// results would differ. `job` has the one stage.
+void CheckStageFile(const Folder& folder, const Job& job);
 
 // The searches of a stage: itself, or of kind `readjust` one for each of its lengths, named
 // NAME-LENGTH.

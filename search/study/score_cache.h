@@ -43,6 +43,7 @@ class CachedStages final : public StageEvaluators {
   CachedStages(StageEvaluators& stages, ScoreCache& cache) : stages_(stages), cache_(cache) {}
   StageModel ModelAt(const std::string& path) override { return stages_.ModelAt(path); }
   Evaluator* For(const StageOptions& stage, const std::string& path, std::stop_token stop) override;
+  void Release() override { stages_.Release(); }
   std::string FindNonFiniteWeight() override { return stages_.FindNonFiniteWeight(); }
 
   // What For gave last; nullptr before.

@@ -124,6 +124,10 @@ TEST(ScheduleCommand, ShowsThePipelineAndSetsStagesAside) {
 
   ExpectRefused(RunProcess(Longrope({"resume", run.string(), "--from", "tow"})),
                 {"--from tow", "one, tune, two, short, rows"});
+  ExpectRefused(RunProcess(Longrope(
+                    {"resume", run.string(), "--from", "short", "--set", "stages.one.bound=3"})),
+                {"stages.one.bound"});
+  EXPECT_FALSE(fs::exists(run / "aside-1")) << "nothing is moved for a job that is refused";
   const std::string one = SlurpFile(run / "one/history.csv");
   const Output again = RunProcess(Longrope(
       {"resume", run.string(), "--from", "short", "--set", "stages.short.warm_evaluations=8"}));

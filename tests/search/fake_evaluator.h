@@ -83,6 +83,7 @@ class FakeStages final : public StageEvaluators {
   Evaluator* For(const StageOptions&, const std::string&, std::stop_token) override {
     return &evaluator;
   }
+  void Release() override {}
   std::string FindNonFiniteWeight() override { return bad_weight; }
 };
 

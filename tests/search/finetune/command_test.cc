@@ -81,10 +81,21 @@ TEST(RunCommand, IsAskedToStopAndWaitedFor) {
   EXPECT_EQ(end.last_line, "saved");
 }
 
+TEST(RunCommand, IsStoppedThoughTheStopCameBeforeItBegan) {
+  const TempFolder folder;
+  std::stop_source source;
+  source.request_stop();
+  const auto began = std::chrono::steady_clock::now();
+  const CommandEnd end = RunCommand(
+      "sleep 20", folder / "log", [](auto&) {}, source.get_token());
+  EXPECT_TRUE(end.stopped);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(10));
+}
+
 // What a command leaves running in the background still holds the log: nobody else may write there.
 TEST(RunCommand, IsRefusedWhileAnEarlierOneStillWorks) {
   const TempFolder folder;
-  RunCommand("sleep 0.7 & echo started", folder / "log", [](auto&) {}, {});
+  RunCommand("sleep 0.7 > /dev/null 2>&1 & echo started", folder / "log", [](auto&) {}, {});
   EXPECT_REFUSED(RunCommand("true", folder / "log", [](auto&) {}, {}), "still works here");
   std::this_thread::sleep_for(std::chrono::milliseconds(1200));
   EXPECT_EQ(RunCommand("true", folder / "log", [](auto&) {}, {}).exit_code, 0);

@@ -65,10 +65,44 @@ TEST(FinetuneRun, WeightsThatDivergedAreRefusedByName) {
 }
 
 TEST(FinetuneRun, WeightsThatCameBackAsGivenAreWarnedOf) {
-  Tuning schedule(kCopy);
+  Tuning schedule("cp -r {model} {output}");
   ASSERT_EQ(schedule.Start(), RunEnd::kDone);
   ASSERT_EQ(schedule.observer.warnings.size(), 1u);
   EXPECT_NE(schedule.observer.warnings[0].find("came back as it was given"), std::string::npos);
+}
+
+// A training that ended is not made again where its output was only not yet looked at.
+TEST(FinetuneRun, WhatWasTrainedIsCheckedAndNotTrainedAgain) {
+  Tuning schedule(std::string(kCopy) + " && rm {output}/config.json");
+  EXPECT_REFUSED(schedule.Start(), "no config.json is there");
+  fs::copy(schedule.Path("tune/leg-1/input/config.json"),
+           schedule.Path("tune/leg-1/output/config.json"));
+  schedule.Stage("tune").finetune.command = "exit 9";
+  EXPECT_EQ(schedule.Resume(), RunEnd::kDone);
+}
+
+TEST(FinetuneRun, AnOutputThatWasReplacedIsRefused) {
+  Schedule schedule(kCopy);
+  schedule.job.stages.resize(3);
+  StageOptions two = schedule.job.stages[2];
+  schedule.job.stages.resize(2);
+  ASSERT_EQ(schedule.Start(), RunEnd::kDone);
+  std::string weights = SlurpFile(schedule.Path("tune/leg-1/output/model.safetensors"));
+  weights[5000000] = static_cast<char>(weights[5000000] ^ 1);
+  testing::WriteFile(schedule.Path("tune/leg-1/output/model.safetensors"), weights);
+  schedule.job.stages.push_back(two);
+  EXPECT_REFUSED(schedule.Resume(), "is not what the leg ended in");
+}
+
+// A kill came between the last leg and the stage's own factors.
+TEST(FinetuneRun, ItsFactorsAreMadeAnewWhereTheyAreMissing) {
+  Tuning schedule(kCopy);
+  ASSERT_EQ(schedule.Start(), RunEnd::kDone);
+  const std::string factors = SlurpFile(schedule.Path("tune/factors.json"));
+  fs::remove(schedule.Path("tune/factors.json"));
+  schedule.Stage("tune").finetune.command = "exit 9";
+  EXPECT_EQ(schedule.Resume(), RunEnd::kDone);
+  EXPECT_EQ(SlurpFile(schedule.Path("tune/factors.json")), factors);
 }
 
 TEST(FinetuneRun, WithoutACommandTheRunWaitsAndSaysForWhat) {

@@ -173,6 +173,14 @@ TEST(RunFolder, OpenRefusesAFolderWithoutARun) {
   EXPECT_TRUE(fs::is_empty(scratch / "empty"));
 }
 
+TEST(RunFolder, OfAnEarlierVersionIsNotBegunAnew) {
+  const ScratchFolder scratch;
+  fs::create_directories(scratch / "run");
+  testing::WriteFile(scratch / "run/job.yaml", "name: x\n");
+  testing::WriteFile(scratch / "run/checkpoint.h5", "x");
+  EXPECT_REFUSED(RunFolder::Open(FileSystem::Real(), scratch / "run"), "of an earlier version");
+}
+
 TEST(RunFolder, CreateRefusesAPathThatIsAFile) {
   const ScratchFolder scratch;
   WriteFile(scratch / "file", "text");

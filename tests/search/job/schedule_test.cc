@@ -149,8 +149,11 @@ TEST_F(FinishedSchedule, RowsOfAnEvaluationAreWhatAScorerSaysOfTheirFactorsOnThe
   expect("two", 400, tuned, two.Longest().factors);
   expect("short", 256, tuned, all.buckets[0].factors);
   expect("short", 400, tuned, two.Longest().factors);
-  expect("tune:pi", 400, tuned, MethodFactorsAfter(RopeMethod::kPi, shape, {320, carried}, 400));
+  expect("tune:pi", 400, tuned,
+         MethodFactorsAfter(RopeMethod::kPi, shape, {320, carried}, 400, 400));
   EXPECT_EQ(Cell(results, "short", 256)["model"], "tune");
+  EXPECT_NE(Cell(results, "one", 256)["perplexity"], Cell(results, "tune", 256)["perplexity"])
+      << "equal factors, other weights";
   EXPECT_TRUE(Cell(results, "base:none", 256)["to_reference_percent"].is_null()) << "it is that";
   EXPECT_TRUE(Cell(results, "one", 256)["to_reference_percent"].is_number());
 }
@@ -173,8 +176,10 @@ TEST_F(FinishedSchedule, DocumentsOfOnePurposeAreNotAnothers) {
 
 TEST_F(FinishedSchedule, IsDoneAndStaysSo) {
   const auto before = testing::FinalFiles(schedule_->Path("."));
+  const std::string rows = SlurpFile(schedule_->Path("rows/results.json"));
   EXPECT_EQ(schedule_->Resume(), RunEnd::kAlreadyDone);
   EXPECT_EQ(testing::FinalFiles(schedule_->Path(".")), before);
+  EXPECT_EQ(SlurpFile(schedule_->Path("rows/results.json")), rows);
 }
 
 TEST(Schedule, AFinishedStageIsRefusedWithOtherKeysByName) {
@@ -189,6 +194,7 @@ TEST(Schedule, AFinishedStageIsRefusedWithOtherKeysByName) {
   refused("stages.rows.documents=1", "stages.rows.documents");
   refused("stages.short.population=9", "stages.short-256.population");
   refused("stages.two.bound=3", "stages.two.bound");
+  refused("stages.short.lengths=[256]", "stages.short.lengths");
   refused("data.train_books=[\"5\"]", "data.train_books");
   schedule.Set("stages.tune.command=false");
   EXPECT_EQ(schedule.Resume(), RunEnd::kAlreadyDone) << "how it was trained is no result";

@@ -42,7 +42,10 @@ TEST(StageReader, AReadjustmentComplementsTheLastSearchOnItsModel) {
   EXPECT_EQ(stages[3].lengths, (std::vector<int64_t>{4096, 8192}));
   EXPECT_EQ(stages[4].extends, "one");
   EXPECT_EQ(stages[4].model, "base") << "where one was found";
-  // Without a search it complements what the model itself carries.
+  // The last search on that model, which there is none of: what the model itself carries.
+  const auto tuned = Read({kOne, kTune, kShort});
+  EXPECT_EQ(tuned[2].model, "tune");
+  EXPECT_EQ(tuned[2].extends, "");
   EXPECT_EQ(Read({kShort})[0].extends, "");
 }
 
@@ -75,6 +78,10 @@ TEST(StageReader, NamesOfStagesThatAreNotBeforeAreRefused) {
   EXPECT_REFUSED(Read({kOne, kShort + ", extends: two"}), "stages.short.extends: 'two'");
   EXPECT_REFUSED(Read({kOne, kTune, kShort + ", extends: one, model: tune"}),
                  "one was found on base");
+  EXPECT_REFUSED(Read({kOne, "name: short, kind: readjust, lengths: [256]",
+                       "name: short-256, kind: search, length: 4096"}),
+                 "two searches would be named short-256");
+  EXPECT_REFUSED(Read({"name: lock, kind: search, length: 1024"}), "a meaning of its own");
   EXPECT_REFUSED(Read({kOne, "name: e, kind: evaluate, rows: [two], lengths: [256]"}),
                  "stages.e.rows: 'two'");
   EXPECT_REFUSED(Read({kOne, "name: e, kind: evaluate, rows: [\"x:one\"], lengths: [256]"}),
@@ -123,10 +130,46 @@ TEST(StageReader, BooksServeOnePurposeOnly) {
   EXPECT_NO_THROW(read("held_out_books: [a, b], train_books: [c, b], train_path: /other"));
 }
 
+TEST(StageReader, NoModelIsTrainedOnTheBooksThatJudgeIt) {
+  const auto read = [](const std::string& data, const std::string& command) {
+    return ResolveJob(ParseYaml("model: {path: /m}\ndata: {path: /d" + data + "}\nstages:\n  - {" +
+                                    kOne + "}\n  - {" + kTune + ", command: \"" + command + "\"}\n",
+                                "job.yaml"),
+                      "name");
+  };
+  const std::string judges = ", fitness_books: [a], held_out_books: [b]";
+  EXPECT_REFUSED(read("", "train {tokens}"),
+                 "job.yaml:2: data: stage tune would train on the books");
+  EXPECT_REFUSED(read(", fitness_books: [a]", "train {tokens}"), "would train on the books");
+  EXPECT_REFUSED(read(", train_path: /d", "train {tokens}"), "would train on the books");
+  EXPECT_REFUSED(read(judges, "train {text}"), "{text} would be more than");
+  EXPECT_NO_THROW(read(", train_path: /t", "train {text}"));
+  EXPECT_NO_THROW(read(judges, "train {tokens}"));
+  EXPECT_NO_THROW(read(", train_books: [c]", "train {tokens}"));
+  EXPECT_NO_THROW(read(", train_path: /t", "train {tokens}"));
+  EXPECT_NO_THROW(read("", "train {model}")) << "it brings texts of its own";
+  EXPECT_REFUSED(read(judges + ", train_path: /d, train_books: [a]", "x"), "'a' is among");
+}
+
+TEST(StageReader, NoEvaluationIsHeldOnTheBooksOfASearch) {
+  const auto read = [](const std::string& data) {
+    return ResolveJob(
+        ParseYaml("model: {path: /m}\ndata: {path: /d" + data + "}\nstages:\n  - {" + kOne +
+                      "}\n  - {name: e, kind: evaluate, rows: [one], lengths: [256]}\n",
+                  "job.yaml"),
+        "name");
+  };
+  EXPECT_REFUSED(read(""), "job.yaml:2: data: stage e would be held on books that stage one");
+  for (const char* data :
+       {", held_out_books: [a]", ", fitness_books: [a]", ", evaluate_path: /e"}) {
+    EXPECT_NO_THROW(read(data)) << data;
+  }
+}
+
 TEST(StageReader, AJobOfAllKindsReadsBackFromItsOwnText) {
   const std::string text =
-      "model: {path: /m}\ndata: {path: /d}\nstages:\n  - {" + kOne + "}\n  - {" + kTune +
-      ", command: \"a {model}\"}\n  - {" + kTwo + "}\n  - {" + kShort +
+      "model: {path: /m}\ndata: {path: /d, held_out_books: [h]}\nstages:\n  - {" + kOne +
+      "}\n  - {" + kTune + ", command: \"a {model}\"}\n  - {" + kTwo + "}\n  - {" + kShort +
       ", preset: frugal}\n  - {name: e, kind: evaluate, rows: [one, \"base:yarn\"], lengths: [256, "
       "512], protocols: [sliding, passkey]}\n";
   const Job job = ResolveJob(ParseYaml(text, "job.yaml"), "name");

@@ -57,6 +57,7 @@ class LentStages final : public StageEvaluators {
                  std::stop_token stop) override {
     return stages_.For(stage, path, stop);
   }
+  void Release() override {}
   std::string FindNonFiniteWeight() override { return ""; }
 
  private:
