@@ -325,7 +325,7 @@ class Runs(Case):
                 "--batch", "2", "--accumulate", "2", "--save-every", "5", "--threads", "1", *more]
 
     def run_to_end(self, output, *more, code=0):
-        done = subprocess.run(self.command(output, *more), capture_output=True, text=True, timeout=300)
+        done = subprocess.run(self.command(output, *more), capture_output=True, text=True, timeout=600)
         self.assertEqual(done.returncode, code, done.stderr)
         return done
 
@@ -336,7 +336,7 @@ class Runs(Case):
                 process.stdout.readline()
             process.send_signal(which)
             process.stdout.read()
-            return process.wait(timeout=60)
+            return process.wait(timeout=600)
 
     def assertSameResult(self, output, wanted):
         self.assertEqual(contents(self.path(output)), contents(self.path(wanted)))
@@ -388,7 +388,7 @@ class Runs(Case):
         def limit():
             resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 
-        done = subprocess.run(self.command("out"), capture_output=True, text=True, timeout=300, preexec_fn=limit)
+        done = subprocess.run(self.command("out"), capture_output=True, text=True, timeout=600, preexec_fn=limit)
         self.assertEqual(done.returncode, finetune.EXIT_FAILED, done.stderr)
         self.assertRegex(done.stderr, r"^\S+: File too large\n$")
         self.assertEqual(sorted(os.listdir(self.path("out.work"))), ["lock", "loss.csv"])
