@@ -23,6 +23,7 @@ void AddShow(CLI::App& app, Action* action);
 void AddEval(CLI::App& app, Action* action);
 void AddExport(CLI::App& app, Action* action);
 void AddFactors(CLI::App& app, Action* action);
+void AddPasskey(CLI::App& app, Action* action);
 void AddSensitivity(CLI::App& app, Action* action);
 void AddStudy(CLI::App& app, Action* action);
 void AddTokenize(CLI::App& app, Action* action);

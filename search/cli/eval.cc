@@ -5,14 +5,14 @@
 #include <optional>
 
 #include "eval/errors.h"
-#include "eval/rope_methods.h"
+#include "eval/model/json_file.h"
+#include "eval/protocols/sliding_window.h"
 #include "eval/scorer.h"
 #include "search/cli/command.h"
 #include "search/cli/console.h"
 #include "search/cli/model_arguments.h"
+#include "search/cli/rotations.h"
 #include "search/cli/texts.h"
-#include "search/factors/factor_file.h"
-#include "search/number_text.h"
 
 namespace longrope {
 namespace {
@@ -20,69 +20,41 @@ namespace {
 struct Arguments {
   ModelArguments model;
   BackendArguments backend;
-  std::string factors, method;
-  int64_t target = 0;  // 0: the length at hand
-  YarnOptions yarn;
-  double attention_factor = 0;  // 0: the factors' own
+  RotationArguments rotation;
   std::vector<std::string> texts;
   std::vector<int64_t> lengths;
+  int64_t stride = 0;  // tokens; 0: each text in one pass
+  int64_t window = 0;  // tokens; 0: as many as the rotation is made for
   bool json = false;
 };
 
-// The rotation of a text of `length` tokens.
-class Rotations {
- public:
-  Rotations(const Arguments& arguments, const ModelConfig& config)
-      : arguments_(arguments), config_(config) {
-    if (!arguments.factors.empty()) {
-      const FactorFile file = ReadFactorFile(arguments.factors);
-      CheckFactorsFit(
-          file, arguments.factors,
-          {config.shape.head_dim, config.rope_base, config.original_length.value_or(0)});
-      set_ = file.Set();
-    } else if (arguments.method.empty()) {
-      set_ = config.own_factors;
-    }
-    if (!arguments.method.empty()) method_ = RopeMethodNamed(arguments.method);
+// How texts are read; nullopt: in one pass.
+std::optional<SlidingWindow> WindowOf(const Arguments& arguments, const Rotations& rotations) {
+  if (arguments.stride == 0) return std::nullopt;
+  const int64_t window = arguments.window > 0 ? arguments.window : rotations.Longest();
+  if (window == 0) {
+    throw InputError("--window: is required: the rotation does not say for what length it is made");
   }
+  const SlidingWindow sliding{window, arguments.stride};
+  CheckSlidingWindow(sliding);
+  return sliding;
+}
 
-  // Do they carry the model beyond what it learned on, so that its sliding window is off?
-  bool Extend() const { return !arguments_.factors.empty() || method_ != RopeMethod::kNone; }
+// Tokens of the longest pass over a text of `length` tokens.
+int64_t PassLength(int64_t length, const std::optional<SlidingWindow>& sliding) {
+  return sliding ? std::min(length, sliding->window) : length;
+}
 
-  // Where the rotation comes from.
-  std::string Text() const {
-    if (!arguments_.factors.empty()) return "factors of " + arguments_.factors;
-    if (!arguments_.method.empty()) return "method " + arguments_.method;
-    return config_.own_factors ? "longrope, as config.json says" : "plain, as config.json says";
-  }
-
-  RopeFactors For(int64_t length) const {
-    RopeFactors factors = set_ ? set_->For(length) : MethodFactorsFor(length);
-    if (arguments_.attention_factor > 0) factors.attention_factor = arguments_.attention_factor;
-    return factors;
-  }
-
- private:
-  RopeFactors MethodFactorsFor(int64_t length) const {
-    if (method_ == RopeMethod::kNone) {  // needs no original length
-      return {std::vector<float>(static_cast<size_t>(config_.shape.head_dim / 2), 1.0f), 0, 1};
-    }
-    const RopeShape shape = config_.Rope();
-    const auto target = static_cast<double>(arguments_.target > 0 ? arguments_.target : length);
-    const double ratio = std::max(1.0, target / static_cast<double>(shape.original_length));
-    return MethodFactors(method_, shape, ratio, length, arguments_.yarn);
-  }
-
-  const Arguments& arguments_;
-  const ModelConfig& config_;
-  std::optional<FactorSet> set_;
-  RopeMethod method_ = RopeMethod::kNone;
-};
-
-void PrintJson(const Text& text, int64_t length, const Score& score) {
+void PrintJson(const Text& text, int64_t length, const std::optional<SlidingWindow>& sliding,
+               const Score& score) {
   nlohmann::ordered_json line;
   line["length"] = length;
   line["document"] = text.title;
+  if (sliding) {
+    line["window"] = sliding->window;
+    line["stride"] = sliding->stride;
+    line["windows"] = WindowsOver(length, *sliding).size();
+  }
   line["tokens"] = score.tokens;
   line["nats"] = score.nats;
   line["perplexity"] = Perplexity(score.nats, score.tokens);
@@ -106,54 +78,75 @@ void PrintHeader() {
   std::cout << line << std::endl;
 }
 
-[[noreturn]] void RefuseNonFinite(const Arguments& arguments, const ModelFolder& folder,
-                                  const Text& text) {
-  const std::string weight = folder.FindNonFinite();
-  throw InputError(weight.empty() ? text.path + ": the loss is not finite, though every weight is"
-                                  : arguments.model.path + ": " + weight + " is not finite");
-}
+// Scores texts of one length after the other.
+class Evaluation {
+ public:
+  Evaluation(const Arguments& arguments, const ModelFolder& folder, const Rotations& rotations,
+             const std::optional<SlidingWindow>& sliding, const Scorer& scorer,
+             const std::vector<Text>& texts)
+      : arguments_(arguments),
+        folder_(folder),
+        rotations_(rotations),
+        sliding_(sliding),
+        scorer_(scorer),
+        texts_(texts) {}
+
+  void Run(int64_t length) const {
+    const RopeFactors factors = rotations_.For(PassLength(length, sliding_));
+    Score total;
+    for (const Text& text : texts_) {
+      const Score score = ScoreOf(text, length, factors);
+      total.nats += score.nats;
+      total.tokens += score.tokens;
+      if (arguments_.json) {
+        PrintJson(text, length, sliding_, score);
+      } else {
+        PrintRow(text.title, length, score);
+      }
+    }
+    if (!arguments_.json && texts_.size() > 1) PrintRow("all", length, total);
+  }
+
+ private:
+  Score ScoreOf(const Text& text, int64_t length, const RopeFactors& factors) const {
+    const auto tokens = std::span(text.tokens).first(static_cast<size_t>(length));
+    const auto in_one_pass = [&](std::span<const int32_t> part, std::span<const uint8_t> scored) {
+      return scorer_.ScoreTokens(part, factors, {}, scored);
+    };
+    const Score score =
+        *(sliding_ ? ScoreInWindows(tokens, *sliding_, in_one_pass) : in_one_pass(tokens, {}));
+    if (!std::isfinite(score.nats)) RefuseNonFinite(arguments_.model, folder_, text.path);
+    return score;
+  }
+
+  const Arguments& arguments_;
+  const ModelFolder& folder_;
+  const Rotations& rotations_;
+  const std::optional<SlidingWindow>& sliding_;
+  const Scorer& scorer_;
+  const std::vector<Text>& texts_;
+};
 
 int Run(const Arguments& arguments) {
   const auto engine = MakeEngine(arguments.backend.options);
   const ModelFolder folder(arguments.model.path, arguments.model.Overrides());
   const auto tokenizer = OpenTokenizer(arguments.model.path, folder.config().shape.vocab);
-  const Rotations rotations(arguments, folder.config());
+  const Rotations rotations(arguments.rotation, folder.config());
   const std::vector<Text> texts =
       ReadTexts(arguments.texts, arguments.lengths, "--lengths", *tokenizer);
-  const int64_t window = folder.config().shape.sliding_window;
-  const int64_t longest = *std::ranges::max_element(arguments.lengths);
-  ScorerOptions options;
-  options.memory_bytes = arguments.backend.MemoryBytes();
-  options.longest = longest;
-  // Within the window it masks nothing, so one setting serves all lengths.
-  options.sliding_window = !rotations.Extend();
-  if (window > 0 && longest > window && rotations.Extend()) {
-    LogMessage("the model's sliding window of " + std::to_string(window) +
-               " tokens is off: factors are applied beyond it");
+  const auto sliding = WindowOf(arguments, rotations);
+  const int64_t longest = PassLength(*std::ranges::max_element(arguments.lengths), sliding);
+  rotations.Announce(longest, engine->name());
+  if (sliding) {
+    LogMessage("windows of " + std::to_string(sliding->window) + " tokens, one every " +
+               std::to_string(sliding->stride));
   }
-  LogMessage("rotation: " + rotations.Text() + "; m " +
-             NumberText(rotations.For(longest).attention_factor) + ", start tokens " +
-             std::to_string(rotations.For(longest).start_tokens) + " at " +
-             std::to_string(longest) + " tokens; engine " + std::string(engine->name()));
-  const Scorer scorer(*engine, folder, options);
+  // Within the model's own window that masks nothing, so one setting serves all lengths.
+  const Scorer scorer(*engine, folder,
+                      {arguments.backend.MemoryBytes(), longest, !rotations.Extend()});
   if (!arguments.json) PrintHeader();
-  for (int64_t length : arguments.lengths) {
-    const RopeFactors factors = rotations.For(length);
-    Score total;
-    for (const Text& text : texts) {
-      const auto tokens = std::span(text.tokens).first(static_cast<size_t>(length));
-      const Score score = *scorer.ScoreTokens(tokens, factors);
-      if (!std::isfinite(score.nats)) RefuseNonFinite(arguments, folder, text);
-      total.nats += score.nats;
-      total.tokens += score.tokens;
-      if (arguments.json) {
-        PrintJson(text, length, score);
-      } else {
-        PrintRow(text.title, length, score);
-      }
-    }
-    if (!arguments.json && texts.size() > 1) PrintRow("all", length, total);
-  }
+  const Evaluation evaluation(arguments, folder, rotations, sliding, scorer, texts);
+  for (int64_t each : arguments.lengths) evaluation.Run(each);
   return kExitDone;
 }
 
@@ -161,35 +154,28 @@ int Run(const Arguments& arguments) {
 
 void AddEval(CLI::App& app, Action* action) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command =
-      app.add_subcommand("eval", "Perplexity of the first N tokens of texts, in one pass each");
+  CLI::App* command = app.add_subcommand(
+      "eval", "Perplexity of the first N tokens of texts, in one pass each or in a sliding window");
   AddModelArguments(*command, &arguments->model);
-  CLI::Option* factors =
-      command->add_option("--factors", arguments->factors,
-                          "Factor file: JSON of a search, or CSV (which says nothing of m: "
-                          "1 unless --attention-factor)");
-  CLI::Option* method =
-      command
-          ->add_option("--method", arguments->method,
-                       "none (plain), pi, ntk, dynamic-ntk or yarn; without it and --factors the "
-                       "rotation is the one of config.json")
-          ->excludes(factors);
-  command
-      ->add_option("--target", arguments->target,
-                   "Target length of the method in tokens (default: the length scored)")
-      ->needs(method)
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 32));
-  AddYarnArguments(*command, &arguments->yarn);
-  command
-      ->add_option("--attention-factor", arguments->attention_factor,
-                   "m, over the file's or the method's own")
-      ->check(CLI::Range(0.1, 10.0));
+  AddRotationArguments(*command, &arguments->rotation);
   command->add_option("--text", arguments->texts, "Text files")->required();
   command
       ->add_option("--lengths", arguments->lengths,
                    "Tokens to read, BOS included (N - 1 are scored), as 2048,8192")
       ->required()
       ->delimiter(',')
+      ->check(CLI::Range(int64_t{2}, int64_t{1} << 32));
+  CLI::Option* stride =
+      command
+          ->add_option("--stride", arguments->stride,
+                       "Read in windows that begin so many tokens apart, each a pass of its own; "
+                       "every token is scored in the first window that holds it (the paper: 256)")
+          ->check(CLI::Range(int64_t{1}, int64_t{1} << 32));
+  command
+      ->add_option("--window", arguments->window,
+                   "Tokens of a window (default: what the factors, or --target, are made for; the "
+                   "original length without them)")
+      ->needs(stride)
       ->check(CLI::Range(int64_t{2}, int64_t{1} << 32));
   command->add_flag("--json", arguments->json, "One JSON object a line");
   AddBackendArguments(*command, &arguments->backend);

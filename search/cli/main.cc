@@ -22,6 +22,7 @@ void AddCommands(CLI::App& app, Action* action) {
   AddEval(app, action);
   AddExport(app, action);
   AddFactors(app, action);
+  AddPasskey(app, action);
   AddSensitivity(app, action);
   AddStudy(app, action);
   AddTokenize(app, action);

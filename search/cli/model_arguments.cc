@@ -1,5 +1,7 @@
 #include "search/cli/model_arguments.h"
 
+#include "eval/errors.h"
+
 namespace longrope {
 
 ConfigOverrides ModelArguments::Overrides() const {
@@ -21,6 +23,13 @@ void AddModelArguments(CLI::App& command, ModelArguments* arguments, bool requir
       ->check(CLI::Range(1.001, 1e12));
   command.add_option("--head-dim", arguments->head_dim, "Head size, over config.json")
       ->check(CLI::Range(int64_t{2}, int64_t{4096}));
+}
+
+void RefuseNonFinite(const ModelArguments& model, const ModelFolder& folder,
+                     const std::string& what) {
+  const std::string weight = folder.FindNonFinite();
+  throw InputError(weight.empty() ? what + ": the loss is not finite, though every weight is"
+                                  : model.path + ": " + weight + " is not finite");
 }
 
 void AddYarnArguments(CLI::App& command, YarnOptions* yarn) {

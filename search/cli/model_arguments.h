@@ -5,7 +5,7 @@
 #include <string>
 
 #include "eval/backend.h"
-#include "eval/model/model_config.h"
+#include "eval/model/model_folder.h"
 #include "eval/rope_methods.h"
 #include "search/cli/command.h"
 
@@ -21,6 +21,11 @@ struct ModelArguments {
 };
 
 void AddModelArguments(CLI::App& command, ModelArguments* arguments, bool required = true);
+
+// Throws InputError for a loss that is not finite: names the weight that is to blame, else `what`
+// was scored.
+[[noreturn]] void RefuseNonFinite(const ModelArguments& model, const ModelFolder& folder,
+                                  const std::string& what);
 
 // Ramp of YaRN.
 void AddYarnArguments(CLI::App& command, YarnOptions* yarn);

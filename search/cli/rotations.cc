@@ -1,0 +1,92 @@
+#include "search/cli/rotations.h"
+
+#include <algorithm>
+
+#include "search/cli/console.h"
+#include "search/cli/model_arguments.h"
+#include "search/factors/factor_file.h"
+#include "search/number_text.h"
+
+namespace longrope {
+namespace {
+
+// Where the rotation comes from.
+std::string SourceText(const RotationArguments& arguments, const ModelConfig& config) {
+  if (!arguments.factors.empty()) return "factors of " + arguments.factors;
+  if (!arguments.method.empty()) return "method " + arguments.method;
+  return config.own_factors ? "longrope, as config.json says" : "plain, as config.json says";
+}
+
+}  // namespace
+
+void AddRotationArguments(CLI::App& command, RotationArguments* arguments) {
+  CLI::Option* factors =
+      command.add_option("--factors", arguments->factors,
+                         "Factor file: JSON of a search, or CSV (which says nothing of m: "
+                         "1 unless --attention-factor)");
+  CLI::Option* method =
+      command
+          .add_option("--method", arguments->method,
+                      "none (plain), pi, ntk, dynamic-ntk or yarn; without it and --factors the "
+                      "rotation is the one of config.json")
+          ->excludes(factors);
+  command
+      .add_option("--target", arguments->target,
+                  "Target length of the method in tokens (default: the length scored)")
+      ->needs(method)
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 32));
+  AddYarnArguments(command, &arguments->yarn);
+  command
+      .add_option("--attention-factor", arguments->attention_factor,
+                  "m, over the file's or the method's own")
+      ->check(CLI::Range(0.1, 10.0));
+}
+
+Rotations::Rotations(const RotationArguments& arguments, const ModelConfig& config)
+    : arguments_(arguments), config_(config) {
+  if (!arguments.factors.empty()) {
+    const FactorFile file = ReadFactorFile(arguments.factors);
+    CheckFactorsFit(file, arguments.factors,
+                    {config.shape.head_dim, config.rope_base, config.original_length.value_or(0)});
+    set_ = file.Set();
+  } else if (arguments.method.empty()) {
+    set_ = config.own_factors;
+  }
+  if (!arguments.method.empty()) method_ = RopeMethodNamed(arguments.method);
+}
+
+RopeFactors Rotations::For(int64_t length) const {
+  RopeFactors factors = set_ ? set_->For(length) : MethodFactorsFor(length);
+  if (arguments_.attention_factor > 0) factors.attention_factor = arguments_.attention_factor;
+  return factors;
+}
+
+RopeFactors Rotations::MethodFactorsFor(int64_t length) const {
+  if (method_ == RopeMethod::kNone) {  // needs no original length
+    return {std::vector<float>(static_cast<size_t>(config_.shape.head_dim / 2), 1.0f), 0, 1};
+  }
+  const RopeShape shape = config_.Rope();
+  const auto target = static_cast<double>(arguments_.target > 0 ? arguments_.target : length);
+  const double ratio = std::max(1.0, target / static_cast<double>(shape.original_length));
+  return MethodFactors(method_, shape, ratio, length, arguments_.yarn);
+}
+
+int64_t Rotations::Longest() const {
+  if (set_) return set_->buckets.back().length;
+  return method_ == RopeMethod::kNone ? config_.original_length.value_or(0) : arguments_.target;
+}
+
+void Rotations::Announce(int64_t longest, std::string_view engine) const {
+  const int64_t window = config_.shape.sliding_window;
+  if (window > 0 && longest > window && Extend()) {
+    LogMessage("the model's sliding window of " + std::to_string(window) +
+               " tokens is off: factors are applied beyond it");
+  }
+  const RopeFactors factors = For(longest);
+  LogMessage("rotation: " + SourceText(arguments_, config_) + "; m " +
+             NumberText(factors.attention_factor) + ", start tokens " +
+             std::to_string(factors.start_tokens) + " at " + std::to_string(longest) +
+             " tokens; engine " + std::string(engine));
+}
+
+}  // namespace longrope
