@@ -171,7 +171,7 @@ std::unique_ptr<Corpus> OpenCorpus(const CorpusOptions& options) {
   const fs::path& path = options.path;
   std::error_code error;
   if (!fs::exists(path, error)) {
-    throw InputError("data.path: " + path.string() +
+    throw InputError(options.key + ": " + path.string() +
                      (error ? ": " + error.message() : ": does not exist"));
   }
   std::unique_ptr<Corpus> corpus;
@@ -187,10 +187,10 @@ std::unique_ptr<Corpus> OpenCorpus(const CorpusOptions& options) {
   } else if (path.extension() == ".txt") {
     corpus = std::make_unique<FolderCorpus>(std::vector{path});
   } else {
-    throw InputError("data.path: " + path.string() +
+    throw InputError(options.key + ": " + path.string() +
                      ": allowed: a folder of .txt files, a .txt file, a .jsonl file");
   }
-  if (corpus->size() == 0) throw InputError("data.path: " + path.string() + ": holds no text");
+  if (corpus->size() == 0) throw InputError(options.key + ": " + path.string() + ": holds no text");
   return corpus;
 }
 
@@ -204,11 +204,12 @@ std::vector<Document> DrawDocuments(const Corpus& corpus, const Tokenizer& token
                                     const DrawOptions& options,
                                     const std::function<std::vector<size_t>(size_t)>& order) {
   Drawer drawer(tokenizer, options);
-  for (size_t index : order(corpus.size())) {
+  const std::vector<size_t> books = order(corpus.size());
+  for (size_t index : books) {
     if (drawer.Full()) break;
     drawer.Add(corpus.Title(index), tokenizer.Encode(corpus.Text(index)));
   }
-  return drawer.Take(corpus.size());
+  return drawer.Take(books.size());
 }
 
 }  // namespace longrope

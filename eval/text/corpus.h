@@ -17,6 +17,7 @@ namespace longrope {
 struct CorpusOptions {
   std::filesystem::path path;
   std::string text_field = "text";
+  std::string key = "data.path";  // of the job, where messages say what is wrong with the path
 };
 
 // Texts by index, read when asked for. CRLF is folded to LF, as PG-19's readers do; anything that
@@ -61,8 +62,8 @@ struct DrawOptions {
 
 // The first `count` books of a random order that are long enough, or documents joined from them;
 // no book serves two documents. order(n) gives the random order in which some or all of n books are
-// looked at, each once. Books are tokenized in that order, and only as many as are needed. Throws InputError with the
-// counts by length if there are too few.
+// looked at, each once. Books are tokenized in that order, and only as many as are needed. Throws
+// InputError with the counts by length if there are too few.
 std::vector<Document> DrawDocuments(const Corpus& corpus, const Tokenizer& tokenizer,
                                     const DrawOptions& options,
                                     const std::function<std::vector<size_t>(size_t)>& order);

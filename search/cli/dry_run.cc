@@ -198,6 +198,7 @@ class Costs {
 void PrintTexts(const Job& job, const ModelConfig& config) {
   const auto tokenizer = TokenizerForTexts(job, config);
   if (!tokenizer) return;
+  for (const StageOptions& stage : job.stages) CheckStageTexts(job, stage);
   for (const StageOptions& stage : AllReaders(job)) {
     const auto documents = DrawStageDocuments(job, stage, *tokenizer);
     std::cout << "texts of stage " << stage.name << ":\n";

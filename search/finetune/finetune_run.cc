@@ -229,19 +229,18 @@ StageEnd FinetuneRun::RunLeg(const Leg& leg, std::stop_token stop) const {
 
 StageEnd FinetuneRun::Train(const Leg& leg, std::stop_token stop) const {
   const auto at = static_cast<size_t>(leg.number) - 1;
-  const std::string& command = stage_.finetune.command;
-  const bool tokens = command.find("{tokens}") != std::string::npos;
+  const bool tokens = stage_.finetune.Asks("{tokens}");
   const std::string filled =
-      FilledCommand(command, {{"model", leg.folder.File(kInput).string()},
-                              {"factors", leg.folder.File(kFactorsFile).string()},
-                              {"tokens", tokens ? TokensFile() : ""},
-                              {"text", TrainPath(sources_.job().data)},
-                              {"length", std::to_string(stage_.lengths[at])},
-                              {"steps", std::to_string(stage_.finetune.steps[at])},
-                              {"output", leg.folder.File(kOutput).string()},
-                              {"seed", std::to_string(sources_.job().seed)},
-                              {"leg", std::to_string(leg.number)},
-                              {"stage", stage_.name}});
+      FilledCommand(stage_.finetune.command, {{"model", leg.folder.File(kInput).string()},
+                                              {"factors", leg.folder.File(kFactorsFile).string()},
+                                              {"tokens", tokens ? TokensFile() : ""},
+                                              {"text", TrainPath(sources_.job().data)},
+                                              {"length", std::to_string(stage_.lengths[at])},
+                                              {"steps", std::to_string(stage_.finetune.steps[at])},
+                                              {"output", leg.folder.File(kOutput).string()},
+                                              {"seed", std::to_string(sources_.job().seed)},
+                                              {"leg", std::to_string(leg.number)},
+                                              {"stage", stage_.name}});
   const fs::path log = leg.folder.File(kLogFile);
   observer_.OnMessage(Title(leg) + ": " + filled);
   auto said = std::chrono::steady_clock::now() - kQuiet;
@@ -259,7 +258,7 @@ StageEnd FinetuneRun::Train(const Leg& leg, std::stop_token stop) const {
   // Who was asked to stop may have saved half a training and called it done.
   if (end.stopped || end.exit_code == kResumable) return StageEnd::kStopped;
   if (end.exit_code == 0) {
-    nlohmann::ordered_json record = {{"command", command}};
+    nlohmann::ordered_json record = {{"command", stage_.finetune.command}};
     if (tokens) record["tokens"] = Sha256Hex(ReadFile(folder_.File(kTokens), INT64_MAX));
     leg.folder.Replace(kTrainedRecord, record.dump(2) + "\n");
     return StageEnd::kDone;

@@ -45,15 +45,13 @@ void RefuseTrainingOnJudges(const Job& job, const YamlNode& data) {
   const bool named = !books.fitness_books.empty() && !books.held_out_books.empty();
   const bool apart = !books.train_path.empty();
   for (const StageOptions& stage : job.stages) {
-    const std::string& command = stage.finetune.command;
-    const auto asks = [&](const char* what) { return command.find(what) != std::string::npos; };
     const std::string what = data.where + ": data: stage " + stage.name;
-    if (asks("{text}") && (!apart || !books.train_books.empty())) {
+    if (stage.finetune.Asks("{text}") && (!apart || !books.train_books.empty())) {
       throw InputError(what +
                        "'s {text} would be more than the books to train on; allowed: "
                        "train_path without train_books, or {tokens} in the command");
     }
-    if (asks("{tokens}") && !apart && books.train_books.empty() && !named) {
+    if (stage.finetune.Asks("{tokens}") && !apart && books.train_books.empty() && !named) {
       throw InputError(what +
                        " would train on the books that other stages are judged by; allowed: "
                        "name train_books, or train_path, or both fitness_books and "

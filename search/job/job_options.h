@@ -84,6 +84,11 @@ struct FinetuneOptions {
   // Shell command of a leg, with placeholders (search/finetune/command.h); unset: the run stops
   // where a leg is due, and goes on with a checkpoint that the user puts in place.
   std::string command;
+
+  // Does the command name that placeholder?
+  bool Asks(std::string_view placeholder) const {
+    return command.find(placeholder) != std::string::npos;
+  }
 };
 
 // How kind `evaluate` scores a row at a length.

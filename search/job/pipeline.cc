@@ -10,6 +10,7 @@
 #include "search/finetune/finetune_run.h"
 #include "search/job/job_file.h"
 #include "search/job/search_run.h"
+#include "search/job/stage_documents.h"
 
 namespace longrope {
 
@@ -42,6 +43,9 @@ RunEnd Pipeline::RunStages(std::stop_token stop) {
   if (last == job_.stages.size()) {
     SaveResults();
     return RunEnd::kAlreadyDone;
+  }
+  for (size_t i = 0; i <= last; ++i) {  // not after hours of the stages before it
+    if (!HasBegun(folder_, job_.stages[i])) CheckStageTexts(job_, job_.stages[i]);
   }
   for (size_t i = 0; i <= last; ++i) {
     if (!runs_[i]) runs_[i] = Open(job_.stages[i]);

@@ -36,59 +36,89 @@ std::vector<bool> Chosen(const Corpus& corpus, const std::string& where, const c
   return chosen;
 }
 
+// Documents that are to come from the same books.
+struct Part {
+  int count = 0;
+  std::vector<bool> books;  // of the corpus, those that they may come from
+};
+
+// The books of a stage that scores.
+class StageBooks {
+ public:
+  StageBooks(const DataOptions& data, const StageOptions& stage)
+      : data_(data),
+        stage_(stage),
+        apart_(stage.kind == "evaluate" && !data.evaluate_path.empty()),
+        corpus_(apart_ ? OpenCorpus({data.evaluate_path, data.text_field, "data.evaluate_path"})
+                       : OpenCorpus({data.path, data.text_field})) {}
+
+  const Corpus& corpus() const { return *corpus_; }
+
+  // In the order in which the stage scores them.
+  std::vector<Part> Parts() const {
+    if (apart_) return {{stage_.documents, std::vector<bool>(corpus_->size(), true)}};
+    if (stage_.kind == "evaluate") return {{stage_.documents, HeldOut()}};
+    if (data_.fitness_books.empty() && data_.held_out_books.empty()) {
+      return {{stage_.documents + stage_.held_out,
+               Chosen(*corpus_, data_.path, "fitness_books", {}, {TrainBooks()})}};
+    }
+    std::vector<Part> parts = {
+        {stage_.documents, Chosen(*corpus_, data_.path, "fitness_books", data_.fitness_books,
+                                  {&data_.held_out_books, TrainBooks()})}};
+    if (stage_.held_out > 0) parts.push_back({stage_.held_out, HeldOut()});
+    return parts;
+  }
+
+ private:
+  std::vector<bool> HeldOut() const {
+    return Chosen(*corpus_, data_.path, "held_out_books", data_.held_out_books,
+                  {&data_.fitness_books, TrainBooks()});
+  }
+  // Those of the same place.
+  const Titles* TrainBooks() const {
+    static const Titles none;
+    return data_.train_path.empty() ? &data_.train_books : &none;
+  }
+
+  const DataOptions& data_;
+  const StageOptions& stage_;
+  bool apart_;  // texts of evaluations lie elsewhere
+  std::unique_ptr<Corpus> corpus_;
+};
+
 // The draws of a stage.
 class StageDraw {
  public:
   StageDraw(const Job& job, const StageOptions& stage, const Tokenizer& tokenizer)
-      : job_(job),
-        stage_(stage),
-        tokenizer_(tokenizer),
-        apart_(stage.kind == "evaluate" && !job.data.evaluate_path.empty()),
-        corpus_(
-            OpenCorpus({apart_ ? job.data.evaluate_path : job.data.path, job.data.text_field})) {}
+      : job_(job), stage_(stage), tokenizer_(tokenizer), books_(job.data, stage) {}
 
-  std::vector<Document> Fitness() {
-    const DataOptions& data = job_.data;
-    return Draw(stage_.documents, 0,
-                Chosen(*corpus_, data.path, "fitness_books", data.fitness_books,
-                       {&data.held_out_books, TrainBooks()}));
-  }
-  // `before`: documents of the stage that come before them.
-  std::vector<Document> HeldOut(int count, int before) {
-    const DataOptions& data = job_.data;
-    if (apart_) return Draw(count, before, std::vector<bool>(corpus_->size(), true));
-    return Draw(count, before,
-                Chosen(*corpus_, data.path, "held_out_books", data.held_out_books,
-                       {&data.fitness_books, TrainBooks()}));
-  }
-  // From the same books.
-  std::vector<Document> Both() {
-    return Draw(stage_.documents + stage_.held_out, 0,
-                Chosen(*corpus_, job_.data.path, "fitness_books", {}, {TrainBooks()}));
+  std::vector<Document> Documents() {
+    std::vector<Document> documents;
+    for (const Part& part : books_.Parts()) {
+      std::ranges::move(Draw(part, static_cast<int>(documents.size())),
+                        std::back_inserter(documents));
+    }
+    return documents;
   }
 
  private:
-  // Those of the same place.
-  const Titles* TrainBooks() const {
-    static const Titles none;
-    return job_.data.train_path.empty() ? &job_.data.train_books : &none;
-  }
   Rng Stream(const char* purpose, uint32_t number) const {
     return Rng(static_cast<uint64_t>(job_.seed), stage_.name + purpose, number, 0);
   }
 
-  std::vector<Document> Draw(int count, int before, const std::vector<bool>& chosen) {
-    DrawOptions draw{stage_.length, job_.data.min_tokens, count, job_.data.join};
+  // `before`: documents of the stage that come before them.
+  std::vector<Document> Draw(const Part& part, int before) {
+    DrawOptions draw{stage_.length, job_.data.min_tokens, part.count, job_.data.join};
     if (stage_.window == "random") {
       draw.offset = [&](int index, int64_t positions) {
         Rng rng = Stream("/windows", static_cast<uint32_t>(before + index));
         return int64_t{rng.Below(static_cast<uint32_t>(std::min<int64_t>(positions, UINT32_MAX)))};
       };
     }
-    return DrawDocuments(*corpus_, tokenizer_, draw, [&](size_t books) {
+    return DrawDocuments(books_.corpus(), tokenizer_, draw, [&](size_t books) {
       Rng rng = Stream("/documents", 0);
       std::vector<size_t> order = RandomOrder(books, rng);
-      std::erase_if(order, [&](size_t i) { return !chosen[i]; });
+      std::erase_if(order, [&](size_t i) { return !part.books[i]; });
       return order;
     });
   }
@@ -96,22 +126,49 @@ class StageDraw {
   const Job& job_;
   const StageOptions& stage_;
   const Tokenizer& tokenizer_;
-  bool apart_;  // texts of evaluations lie elsewhere
-  std::unique_ptr<Corpus> corpus_;
+  StageBooks books_;
 };
+
+// The books that a fine-tune reads.
+struct TrainBooks {
+  std::unique_ptr<Corpus> corpus;
+  std::vector<bool> chosen;
+};
+
+TrainBooks OpenTrainBooks(const DataOptions& data) {
+  const bool apart = !data.train_path.empty();
+  auto corpus =
+      OpenCorpus({TrainPath(data), data.text_field, apart ? "data.train_path" : "data.path"});
+  const Titles none;
+  auto chosen = Chosen(*corpus, TrainPath(data), "train_books", data.train_books,
+                       {apart ? &none : &data.fitness_books, apart ? &none : &data.held_out_books});
+  if (std::ranges::count(chosen, true) == 0) {
+    throw InputError("data: no text of " + TrainPath(data) +
+                     " is left to train on; allowed: train_books, or another train_path");
+  }
+  return {std::move(corpus), std::move(chosen)};
+}
 
 }  // namespace
 
 std::vector<Document> DrawStageDocuments(const Job& job, const StageOptions& stage,
                                          const Tokenizer& tokenizer) {
-  StageDraw draw(job, stage, tokenizer);
-  if (stage.kind == "evaluate") return draw.HeldOut(stage.documents, 0);
-  if (job.data.fitness_books.empty() && job.data.held_out_books.empty()) return draw.Both();
-  std::vector<Document> documents = draw.Fitness();
-  if (stage.held_out > 0) {
-    std::ranges::move(draw.HeldOut(stage.held_out, stage.documents), std::back_inserter(documents));
+  return StageDraw(job, stage, tokenizer).Documents();
+}
+
+void CheckStageTexts(const Job& job, const StageOptions& stage) {
+  if (stage.kind == "finetune") {
+    if (stage.finetune.Asks("{tokens}")) OpenTrainBooks(job.data);
+    return;
   }
-  return documents;
+  for (const Part& part : StageBooks(job.data, stage).Parts()) {
+    const auto books = std::ranges::count(part.books, true);
+    if (books >= part.count || (job.data.join && books > 0)) continue;
+    throw InputError("data: stage " + stage.name + " is to draw " + std::to_string(part.count) +
+                     " documents from " + std::to_string(books) +
+                     " books, and no book serves two; allowed: more books, fewer documents, "
+                     "data.join: true");
+  }
 }
 
 const std::string& TrainPath(const DataOptions& data) {
@@ -119,19 +176,10 @@ const std::string& TrainPath(const DataOptions& data) {
 }
 
 std::vector<std::string> TrainTexts(const DataOptions& data) {
-  const auto corpus = OpenCorpus({TrainPath(data), data.text_field});
-  const Titles none;
-  const bool apart = !data.train_path.empty();
-  const auto chosen =
-      Chosen(*corpus, TrainPath(data), "train_books", data.train_books,
-             {apart ? &none : &data.fitness_books, apart ? &none : &data.held_out_books});
+  const TrainBooks books = OpenTrainBooks(data);
   std::vector<std::string> texts;
-  for (size_t i = 0; i < corpus->size(); ++i) {
-    if (chosen[i]) texts.push_back(corpus->Text(i));
-  }
-  if (texts.empty()) {
-    throw InputError("data: no text of " + TrainPath(data) +
-                     " is left to train on; allowed: train_books, or another train_path");
+  for (size_t i = 0; i < books.corpus->size(); ++i) {
+    if (books.chosen[i]) texts.push_back(books.corpus->Text(i));
   }
   return texts;
 }

@@ -15,6 +15,10 @@ namespace longrope {
 std::vector<Document> DrawStageDocuments(const Job& job, const StageOptions& stage,
                                          const Tokenizer& tokenizer);
 
+// Throws InputError if the books that a stage is to read are not there, or too few for it. Reads
+// none of them, so whether each is long enough remains to be seen.
+void CheckStageTexts(const Job& job, const StageOptions& stage);
+
 // Where a fine-tune's texts are.
 const std::string& TrainPath(const DataOptions& data);
 // They themselves, in the order of the corpus. Throws InputError.

@@ -196,6 +196,16 @@ TEST(DrawDocuments, LeavesOutBooksBelowTheMinimum) {
               HasSubstr("1 of the 2 documents of 4 tokens can be drawn from 3 books"));
 }
 
+TEST(DrawDocuments, CountsTheBooksThatMayBeDrawn) {
+  const Shelf shelf({{"a", "12345"}, {"b", "1"}, {"c", "123456"}});
+  EXPECT_THAT(RefusalOf([&] {
+                DrawDocuments(shelf, ByteTokenizer(), {.length = 4, .count = 2}, [](size_t) {
+                  return std::vector<size_t>{0, 1};
+                });
+              }),
+              HasSubstr("can be drawn from 2 books (1 of at least 4 tokens"));
+}
+
 TEST(DrawDocuments, ReadsOnlyAsManyBooksAsItNeeds) {
   const Shelf shelf({{"a", "123456"}, {"b", "1"}, {"c", "123456"}, {"d", "123456"}});
   DrawDocuments(shelf, ByteTokenizer(), {.length = 5, .count = 2}, InOrder);

@@ -231,6 +231,33 @@ TEST(Schedule, WhatIsSetAsideIsMovedAndRunAgain) {
   EXPECT_EQ(SlurpFile(schedule.Path("one/history.csv")), before.at("one/history.csv"));
 }
 
+// Hours of the stages before them would be lost.
+TEST(Schedule, TextsOfAllStagesAreLookedForBeforeTheFirstRuns) {
+  const auto refuses = [](const auto& change, const std::string& what) {
+    Schedule schedule;
+    change(schedule);
+    EXPECT_REFUSED(schedule.Start(), what);
+    EXPECT_FALSE(fs::exists(schedule.Path("")));
+  };
+  refuses([](Schedule& schedule) { schedule.job.data.evaluate_path = schedule.Path("no"); },
+          "data.evaluate_path: ");
+  refuses([](Schedule& schedule) { schedule.Stage("rows").documents = 50; },
+          "stage rows is to draw 50 documents from ");
+  const auto train_elsewhere = [](Schedule& schedule) {
+    schedule.job.data.train_path = schedule.Path("no");
+    schedule.job.data.train_books = {};
+  };
+  refuses(
+      [&](Schedule& schedule) {
+        train_elsewhere(schedule);
+        schedule.Stage("tune").finetune.command = "cat {tokens}";
+      },
+      "data.train_path: ");
+  Schedule untrained;  // whose command reads none
+  train_elsewhere(untrained);
+  EXPECT_EQ(untrained.Start(), RunEnd::kDone);
+}
+
 TEST(Schedule, ALeftOutReadjustmentNeedsSomethingExtended) {
   Schedule schedule;
   schedule.job.stages = {schedule.Stage("short")};
