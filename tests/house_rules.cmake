@@ -1,6 +1,6 @@
 # Fails on an upward include (tests -> search -> eval -> kernels is the only direction), on a source
 # file over 400 lines, on a package included outside its home, and on a folder that README's map
-# lacks. usage: cmake -DROOT=<repository> -P house_rules.cmake
+# lacks, and on a stray file at the top. usage: cmake -DROOT=<repository> -P house_rules.cmake
 cmake_minimum_required(VERSION 3.25)
 set(allowed_kernels "kernels")
 set(allowed_eval "kernels|eval")
@@ -48,6 +48,15 @@ foreach(layer kernels eval search tests)
     get_filename_component(folder ${file} DIRECTORY)
     list(APPEND folders ${folder})
   endforeach()
+endforeach()
+
+# The top level is what the project's customer fixed; hidden files aside.
+set(top CMakeLists.txt README.md configs data eval kernels results search tests)
+file(GLOB found RELATIVE ${ROOT} ${ROOT}/*)
+foreach(entry ${found})
+  if(NOT entry MATCHES "^[.]" AND NOT entry IN_LIST top)
+    message(SEND_ERROR "${entry}: does not belong to the top level: ${top}")
+  endif()
 endforeach()
 
 # Every folder of sources stands in README's map under its own name.

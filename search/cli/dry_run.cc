@@ -15,6 +15,7 @@
 #include "search/cli/duration.h"
 #include "search/job/job_file.h"
 #include "search/job/model_options.h"
+#include "search/job/stage_check.h"
 #include "search/job/stage_documents.h"
 #include "search/job/stage_run.h"
 #include "search/number_text.h"
@@ -127,7 +128,7 @@ class Costs {
                 << (plan.scope == KvScope::kAllLayers ? "chunk by chunk" : "layer by layer")
                 << "\n";
     } catch (const InputError& too_large) {  // elsewhere it may fit
-      std::cout << "  memory: " << too_large.what() << "\n";
+      std::cout << "  does not fit here: " << too_large.what() << "\n";
     }
   }
   void PrintWork(double documents, int64_t length) {
@@ -198,7 +199,7 @@ class Costs {
 void PrintTexts(const Job& job, const ModelConfig& config) {
   const auto tokenizer = TokenizerForTexts(job, config);
   if (!tokenizer) return;
-  for (const StageOptions& stage : job.stages) CheckStageTexts(job, stage);
+  for (const StageOptions& stage : job.stages) CheckStageAhead(job, stage);
   for (const StageOptions& stage : AllReaders(job)) {
     const auto documents = DrawStageDocuments(job, stage, *tokenizer);
     std::cout << "texts of stage " << stage.name << ":\n";
@@ -213,12 +214,15 @@ void PrintTexts(const Job& job, const ModelConfig& config) {
 
 std::unique_ptr<Tokenizer> TokenizerForTexts(const Job& job, const ModelConfig& config) {
   namespace fs = std::filesystem;
+  bool missing = false;
   for (const fs::path& needed :
-       {fs::path(job.data.path), fs::path(job.model.path) / "tokenizer.model"}) {
-    if (fs::exists(needed)) continue;
+       {fs::path(job.data.path), fs::path(job.data.train_path), fs::path(job.data.evaluate_path),
+        fs::path(job.model.path) / "tokenizer.model"}) {
+    if (needed.empty() || fs::exists(needed)) continue;
     std::cout << "texts: not checked, " << needed.string() << " is missing\n";
-    return nullptr;
+    missing = true;
   }
+  if (missing) return nullptr;
   return OpenTokenizer(job.model.path, config.shape.vocab);
 }
 

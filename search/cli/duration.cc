@@ -20,8 +20,10 @@ std::string DurationText(double seconds) {
     std::snprintf(text, sizeof text, "%.0f min", seconds / kMinute);
   } else if (seconds < 2 * kDay) {
     std::snprintf(text, sizeof text, "%.1f h", seconds / kHour);
-  } else {
+  } else if (seconds < 100 * kDay) {
     std::snprintf(text, sizeof text, "%.1f days", seconds / kDay);
+  } else {
+    std::snprintf(text, sizeof text, "%.3g days", seconds / kDay);
   }
   return text;
 }

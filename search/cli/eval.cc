@@ -136,7 +136,9 @@ int Run(const Arguments& arguments) {
       ReadTexts(arguments.texts, arguments.lengths, "--lengths", *tokenizer);
   const auto sliding = WindowOf(arguments, rotations);
   const int64_t longest = PassLength(*std::ranges::max_element(arguments.lengths), sliding);
-  rotations.Announce(longest, engine->name());
+  std::vector<int64_t> passes;
+  for (int64_t each : arguments.lengths) passes.push_back(PassLength(each, sliding));
+  rotations.Announce(passes, engine->name());
   if (sliding) {
     LogMessage("windows of " + std::to_string(sliding->window) + " tokens, one every " +
                std::to_string(sliding->stride));

@@ -10,8 +10,9 @@ inline void AddJobArguments(CLI::App& command, JobArguments* arguments) {
   command
       .add_option("--set", arguments->settings,
                   "key=value over the job file, as output.folder=results/x or "
-                  "stages.NAME.generations=10; may be repeated")
+                  "stages.NAME.generations=10; one a --set, which may be repeated")
       ->take_all()
+      ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   command.add_option("--backend", arguments->backend, "As backend.name of the job");
   command.add_option("--threads", arguments->threads, "As backend.threads of the job")

@@ -100,7 +100,7 @@ int Run(const Arguments& arguments) {
   const auto [shortest, longest] = std::ranges::minmax(arguments.lengths);
   // A length that holds no prompt is refused before anything is scored.
   MakePasskeyPrompt(*tokenizer, shortest, DrawPasskeys(arguments.seed, shortest, 1)[0]);
-  rotations.Announce(longest, engine->name());
+  rotations.Announce(arguments.lengths, engine->name());
   const Scorer scorer(*engine, folder,
                       {arguments.backend.MemoryBytes(), longest, !rotations.Extend()});
   if (!arguments.json) PrintHeader();

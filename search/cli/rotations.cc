@@ -76,17 +76,25 @@ int64_t Rotations::Longest() const {
   return method_ == RopeMethod::kNone ? config_.original_length.value_or(0) : arguments_.target;
 }
 
-void Rotations::Announce(int64_t longest, std::string_view engine) const {
+void Rotations::Announce(std::vector<int64_t> lengths, std::string_view engine) const {
+  std::ranges::sort(lengths);
+  lengths.erase(std::unique(lengths.begin(), lengths.end()), lengths.end());
   const int64_t window = config_.shape.sliding_window;
-  if (window > 0 && longest > window && Extend()) {
+  if (window > 0 && lengths.back() > window && Extend()) {
     LogMessage("the model's sliding window of " + std::to_string(window) +
                " tokens is off: factors are applied beyond it");
   }
-  const RopeFactors factors = For(longest);
-  LogMessage("rotation: " + SourceText(arguments_, config_) + "; m " +
-             NumberText(factors.attention_factor) + ", start tokens " +
-             std::to_string(factors.start_tokens) + " at " + std::to_string(longest) +
-             " tokens; engine " + std::string(engine));
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    const RopeFactors factors = For(lengths[i]);
+    // One line for lengths of one rotation.
+    if (i + 1 < lengths.size() && For(lengths[i + 1]) == factors) continue;
+    LogMessage("rotation: " + SourceText(arguments_, config_) + "; m " +
+               NumberText(factors.attention_factor) + ", start tokens " +
+               std::to_string(factors.start_tokens) + " at " + std::to_string(lengths[i]) +
+               " tokens" +
+               (set_ && lengths[i] > Longest() ? ", beyond what they are made for" : "") +
+               "; engine " + std::string(engine));
+  }
 }
 
 }  // namespace longrope

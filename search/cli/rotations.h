@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "eval/factor_set.h"
 #include "eval/model/model_config.h"
@@ -38,9 +40,9 @@ class Rotations {
   // original length where nothing is rescaled; 0 if that is unknown.
   int64_t Longest() const;
 
-  // Says in the log which rotation texts of up to `longest` tokens get, from where, and whether the
-  // model's sliding window is off for it.
-  void Announce(int64_t longest, std::string_view engine) const;
+  // Says in the log which rotation texts of those lengths get, from where, and whether the model's
+  // sliding window is off for it.
+  void Announce(std::vector<int64_t> lengths, std::string_view engine) const;
 
  private:
   RopeFactors MethodFactorsFor(int64_t length) const;

@@ -7,6 +7,8 @@
 #include "search/cli/command.h"
 #include "search/cli/console.h"
 #include "search/cli/duration.h"
+#include "search/evaluate/evaluate_run.h"
+#include "search/finetune/finetune_run.h"
 #include "search/job/checkpoint.h"
 #include "search/job/job_file.h"
 #include "search/job/pipeline.h"
@@ -63,6 +65,34 @@ void PrintSearch(const StageOptions& search, const std::optional<Known>& known) 
   std::cout << OperatorText({known->plan, state});
 }
 
+// Of a fine-tune: its legs, and what the first that is not done waits for.
+void PrintLegs(const Folder& run, const StageOptions& stage) {
+  const auto legs = LegsOf(run.Sub(stage.name), stage);
+  const auto next = std::ranges::find(legs, false, &FinetuneLeg::done);
+  std::cout << next - legs.begin() << " of " << legs.size() << " legs\n";
+  if (next == legs.end() || !next->begun) return;
+  std::cout << "  leg " << next - legs.begin() + 1
+            << (stage.finetune.command.empty()
+                    ? " waits for a checkpoint: train " + next->input.string() + ", put it at " +
+                          next->output.string() + ", then longrope resume " + run.path().string()
+                    : ": " + next->log.string() + " holds what its command says")
+            << "\n";
+}
+
+void PrintOther(const Folder& run, const StageOptions& stage) {
+  const bool trains = stage.kind == "finetune";
+  std::cout << "stage " << stage.name << " (" << stage.kind << (trains ? " of " + stage.model : "")
+            << "): ";
+  if (!HasBegun(run, stage)) {
+    std::cout << "not begun\n";
+  } else if (trains) {
+    PrintLegs(run, stage);
+  } else {
+    std::cout << stage.evaluate.rows.size() << " rows, " << run.Sub(stage.name).path().string()
+              << "\n";
+  }
+}
+
 // Seconds that the scores of a search took.
 double SecondsOf(const Folder& folder) {
   if (!folder.Has(kTimesFile)) return 0;
@@ -103,15 +133,16 @@ int Run(const fs::path& path) {
         if (known) all.push_back(std::move(*known));
       }
     } else {
-      std::cout << "stage " << stage.name << " (" << stage.kind << " of " << stage.model
-                << "): " << (HasBegun(run, stage) ? "begun" : "not begun") << "\n";
+      PrintOther(run, stage);
     }
     const bool done = IsFinished(run, stage);
     std::cout << "  "
-              << (done               ? "finished"
-                  : &stage == &*next ? "comes next"
-                                     : "waits")
-              << (seconds > 0 ? ", " + DurationText(seconds) + " so far" : "") << "\n";
+              << (done                                      ? "finished"
+                  : &stage != &*next                        ? "waits"
+                  : !holder.empty() && HasBegun(run, stage) ? "under way"
+                                                            : "comes next")
+              << (seconds > 0 ? ", " + DurationText(seconds) + (done ? "" : " so far") : "")
+              << "\n";
   }
   std::vector<StageView> views;
   for (const Known& known : all) views.push_back({known.plan, known.state});
@@ -119,6 +150,9 @@ int Run(const fs::path& path) {
   if (!table.empty()) std::cout << TableText(table);
   if (finished && !table.empty()) {
     std::cout << Verdict(table) << "factors: " << run.File(kFactorsFile).string() << "\n";
+  }
+  for (const StageOptions& stage : job.stages) {
+    if (stage.kind == "evaluate") std::cout << EvaluationTextIn(run.Sub(stage.name));
   }
   return kExitDone;
 }

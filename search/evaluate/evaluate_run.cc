@@ -77,10 +77,10 @@ bool EvaluateRun::Prepare(std::stop_token stop) {
     texts += document.digest + " " + document.title + "\n";
   }
   if (folder_.Has(kTexts) && ReadFile(folder_.File(kTexts), kMaxRecord) != texts) {
-    throw InputError(folder_.File(kTexts).string() + ": stage " + stage_.name +
-                     " began with other texts; allowed: those it began with (or set it aside with "
-                     "\"longrope resume RUN --from " +
-                     stage_.name + "\")");
+    throw InputError(
+        folder_.File(kTexts).string() + ": stage " + stage_.name +
+        " began with other texts; allowed: those it began with (or set it aside with " +
+        sources_.ResumeFrom(stage_.name) + ")");
   }
   folder_.Replace(kTexts, texts);
   folder_.Replace(kStageFile, JobIdentity(StageJob(sources_.job(), stage_)));
@@ -164,6 +164,7 @@ StageEnd EvaluateRun::Run(std::stop_token stop) {
       if (!Measure(&cell, stop)) return StageEnd::kStopped;
       observer_.OnMessage("stage " + stage_.name + ": " + std::to_string(++measured) + " of " +
                           std::to_string(cells_.size()) + ", " + cell.protocol + " of " + cell.row +
+                          (cell.start_tokens < 0 ? "" : " n=" + std::to_string(cell.start_tokens)) +
                           " at " + std::to_string(cell.length) + " tokens");
     }
   }
@@ -171,8 +172,10 @@ StageEnd EvaluateRun::Run(std::stop_token stop) {
   return StageEnd::kDone;
 }
 
-std::string EvaluateRun::Report() const {
-  return folder_.Has(kTextFile) ? ReadFile(folder_.File(kTextFile), kMaxRecord) : "";
+std::string EvaluateRun::Report() const { return EvaluationTextIn(folder_); }
+
+std::string EvaluationTextIn(const Folder& folder) {
+  return folder.Has(kTextFile) ? ReadFile(folder.File(kTextFile), kMaxRecord) : "";
 }
 
 size_t EvaluateRun::CountOf(const EvaluationCell& cell) const {
@@ -257,7 +260,7 @@ void EvaluateRun::SaveResults() {
   const auto seed = static_cast<uint64_t>(sources_.job().seed);
   folder_.Replace(kMeasurements, MeasurementsCsv(cells_, facts_.documents));
   folder_.Replace(kTableFile, EvaluationCsv(stage_, cells_, seed));
-  folder_.Replace(kTextFile, EvaluationText(stage_, cells_));
+  folder_.Replace(kTextFile, EvaluationText(stage_, cells_, seed));
   folder_.Replace(kEvaluationFile, EvaluationJson(stage_, cells_, facts_, seed));
 }
 

@@ -17,6 +17,9 @@
 
 namespace longrope {
 
+// The tables of a finished evaluation in its folder; "" if it is not finished.
+std::string EvaluationTextIn(const Folder& folder);
+
 class EvaluateRun final : public StageRun {
  public:
   // `sources`, `stage` and `observer` outlive the run. Throws InputError if the folder was begun by

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <functional>
 #include <set>
 
 #include "eval/model/json_file.h"
@@ -128,8 +129,10 @@ OrderedJson ProtocolJson(const StageOptions& stage) {
   const EvaluateOptions& options = stage.evaluate;
   OrderedJson json;
   json["perplexity"] = "exp(nats / tokens) of each document's first tokens, in one pass";
-  json["sliding"] = "windows of the length every " + std::to_string(options.stride) +
-                    " tokens, positions from 0 in each, each token scored once";
+  json["sliding"] =
+      "windows of the length every " + std::to_string(options.stride) +
+      " tokens, positions from 0 in each, a token scored in the first window that holds it, but "
+      "for the first of a window as long as the stride";
   json["passkey"] = std::to_string(options.tries) + " tries a length";
   json["intervals"] = "percentile bootstrap over documents, " + NumberText(options.confidence) +
                       ", " + std::to_string(options.resamples) + " resamples";
@@ -137,44 +140,81 @@ OrderedJson ProtocolJson(const StageOptions& stage) {
   return json;
 }
 
+// A cell's row in a table.
+std::string RowOf(const EvaluationCell& cell) {
+  return cell.row + (cell.start_tokens < 0 ? "" : " n=" + StartText(cell));
+}
+
 // Rows of a protocol's table, in the order of the cells.
 std::vector<std::string> RowsOf(const std::vector<const EvaluationCell*>& cells) {
   std::vector<std::string> rows;
   for (const EvaluationCell* cell : cells) {
-    const std::string row = cell->row + (cell->start_tokens < 0 ? "" : " n=" + StartText(*cell));
+    const std::string row = RowOf(*cell);
     if (std::ranges::find(rows, row) == rows.end()) rows.push_back(row);
   }
   return rows;
 }
 
-std::string TableOf(const std::string& protocol, const std::vector<const EvaluationCell*>& cells) {
+std::string Padded(const std::string& text, int width) {
+  const auto missing = static_cast<size_t>(
+      std::max<int64_t>(0, std::abs(width) - static_cast<int64_t>(text.size())));
+  return width < 0 ? text + std::string(missing, ' ') : std::string(missing, ' ') + text;
+}
+
+// A row a line, a column of that width for each length.
+std::string TableOf(const std::string& title, const std::vector<const EvaluationCell*>& cells,
+                    int width, const std::function<std::string(const EvaluationCell&)>& text_of) {
+  constexpr int kFirst = -28;
   std::set<int64_t> lengths;
   for (const EvaluationCell* cell : cells) lengths.insert(cell->length);
-  char field[64];
-  std::snprintf(field, sizeof field, "%-28s", protocol.c_str());
-  std::string text = field;
-  for (int64_t length : lengths) {
-    std::snprintf(field, sizeof field, " %11lld", static_cast<long long>(length));
-    text += field;
-  }
+  std::string text = Padded(title, kFirst);
+  for (int64_t length : lengths) text += " " + Padded(std::to_string(length), width);
   text += "\n";
   for (const std::string& row : RowsOf(cells)) {
-    std::snprintf(field, sizeof field, "%-28s", row.c_str());
-    text += field;
+    text += Padded(row, kFirst);
     for (int64_t length : lengths) {
-      std::string value = "-";
-      for (const EvaluationCell* cell : cells) {
-        const std::string own =
-            cell->row + (cell->start_tokens < 0 ? "" : " n=" + StartText(*cell));
-        if (own != row || cell->length != length) continue;
-        const Score total = TotalOf(*cell);
-        std::snprintf(
-            field, sizeof field, IsPasskey(*cell) ? "%.0f %%" : "%.4f",
-            IsPasskey(*cell) ? 100 * AccuracyOf(*cell) : Perplexity(total.nats, total.tokens));
-        value = field;
+      const auto cell = std::ranges::find_if(cells, [&](const EvaluationCell* each) {
+        return RowOf(*each) == row && each->length == length;
+      });
+      text += " " + Padded(cell == cells.end() ? "-" : text_of(**cell), width);
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+std::string Formatted(const char* format, double value) {
+  char text[40];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+std::string ValueText(const EvaluationCell& cell) {
+  if (IsPasskey(cell)) return Formatted("%.0f %%", 100 * AccuracyOf(cell));
+  const Score total = TotalOf(cell);
+  return Formatted("%.4f", Perplexity(total.nats, total.tokens));
+}
+
+// Right tries of all, of passkeys hidden in each fifth of the filler.
+std::string DepthText(const std::vector<const EvaluationCell*>& cells) {
+  constexpr int kParts = 5;
+  std::string text = "passkeys found by depth, of all lengths (5 parts of the filler)\n";
+  for (const std::string& row : RowsOf(cells)) {
+    int right[kParts] = {}, tries[kParts] = {};
+    for (const EvaluationCell* cell : cells) {
+      if (RowOf(*cell) != row) continue;
+      for (const Measurement& one : cell->measured) {
+        const int part = std::min(kParts - 1, static_cast<int>(one.depth * kParts));
+        ++tries[part];
+        right[part] += one.right ? 1 : 0;
       }
-      std::snprintf(field, sizeof field, " %11s", value.c_str());
-      text += field;
+    }
+    text += Padded(row, -28);
+    for (int part = 0; part < kParts; ++part) {
+      text += " " + Padded(tries[part] == 0
+                               ? "-"
+                               : std::to_string(right[part]) + "/" + std::to_string(tries[part]),
+                           11);
     }
     text += "\n";
   }
@@ -249,14 +289,29 @@ std::string EvaluationJson(const StageOptions& stage, const std::vector<Evaluati
   return json.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
-std::string EvaluationText(const StageOptions& stage, const std::vector<EvaluationCell>& cells) {
+std::string EvaluationText(const StageOptions& stage, const std::vector<EvaluationCell>& cells,
+                           uint64_t seed) {
+  const EvaluateOptions& options = stage.evaluate;
   std::string text;
-  for (const std::string& protocol : stage.evaluate.protocols) {
-    std::vector<const EvaluationCell*> own;
+  for (const std::string& protocol : options.protocols) {
+    std::vector<const EvaluationCell*> own, compared;
     for (const EvaluationCell& cell : cells) {
-      if (cell.protocol == protocol) own.push_back(&cell);
+      if (cell.protocol != protocol) continue;
+      own.push_back(&cell);
+      if (!IsPasskey(cell) && ReferenceOf(stage, cell, cells) != nullptr) compared.push_back(&cell);
     }
-    if (!own.empty()) text += (text.empty() ? "" : "\n") + TableOf(protocol, own);
+    if (own.empty()) continue;
+    text += "\n" + TableOf(stage.name + ": " + protocol, own, 11, ValueText);
+    if (protocol == "passkey") text += "\n" + DepthText(own);
+    if (compared.empty()) continue;
+    const auto difference = [&](const EvaluationCell& cell) {
+      const Difference d = ToReference(stage, cell, *ReferenceOf(stage, cell, cells), seed);
+      return Formatted("%+.1f", d.percent) + " [" + Formatted("%+.1f", d.low) + ", " +
+             Formatted("%+.1f", d.high) + "]";
+    };
+    text += "\n% against " + options.reference + ", with intervals of " +
+            NumberText(100 * options.confidence) + " % over documents\n" +
+            TableOf("", compared, 22, difference);
   }
   return text;
 }

@@ -42,7 +42,9 @@ std::string EvaluationCsv(const StageOptions& stage, const std::vector<Evaluatio
                           uint64_t seed);
 std::string EvaluationJson(const StageOptions& stage, const std::vector<EvaluationCell>& cells,
                            const EvaluationFacts& facts, uint64_t seed);
-// For people: a table for each protocol, a column for each length.
-std::string EvaluationText(const StageOptions& stage, const std::vector<EvaluationCell>& cells);
+// For people: tables for each protocol, a column for each length; differences to the reference row
+// with their intervals, passkeys by depth.
+std::string EvaluationText(const StageOptions& stage, const std::vector<EvaluationCell>& cells,
+                           uint64_t seed);
 
 }  // namespace longrope

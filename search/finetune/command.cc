@@ -139,14 +139,14 @@ CommandEnd RunCommand(const std::string& command, const std::filesystem::path& l
     throw InputError(log.string() +
                      ": what an earlier process started still works here; end it, or wait");
   }
-  Tail tail(file, line);
   const pid_t parent = ::getpid(), child = ::fork();
   if (child == 0) Become(command.c_str(), file, parent);
   if (child > 0) ::setpgid(child, child);  // in the child too: whoever comes first
-  if (child < 0) {
-    ::close(file);
-    ThrowFileError(log, "no process can be made");
-  }
+  ::close(file);                           // the lock is theirs alone
+  if (child < 0) ThrowFileError(log, "no process can be made");
+  const int reading = ::open(log.c_str(), O_RDONLY | O_CLOEXEC);
+  if (reading < 0) ThrowFileError(log, "cannot be opened");
+  Tail tail(reading, line);
   CommandEnd end;
   int status = 0;
   pid_t ended = 0;
@@ -155,9 +155,14 @@ CommandEnd RunCommand(const std::string& command, const std::filesystem::path& l
     tail.Read();
     std::this_thread::sleep_for(kPoll);
   }
-  if (ended < 0) ThrowFileError(log, "the command's end is unknown");
+  // The signal ends a shell at once, while what it started may still save its state.
+  while (end.stopped && ::flock(reading, LOCK_EX | LOCK_NB) != 0) {
+    tail.Read();
+    std::this_thread::sleep_for(kPoll);
+  }
   tail.Finish();
-  ::close(file);
+  ::close(reading);
+  if (ended < 0) ThrowFileError(log, "the command's end is unknown");
   end.last_line = tail.last();
   end.exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   return end;

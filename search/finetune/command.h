@@ -32,9 +32,9 @@ struct CommandEnd {
 
 // Runs a command by /bin/sh -c in a process group of its own. What it writes to stdout and stderr
 // is appended to `log`; `line` is told of every line, soon. On a stop request the group gets
-// SIGTERM and is waited for, however long it saves. The shell does not outlive this process; what
-// else it may have started holds the log, so that no second command begins beside it. Throws
-// FileError if the log cannot be written or no process can be made.
+// SIGTERM and all of it is waited for, however long it saves. The shell does not outlive this
+// process; what else it may have started holds the log, so that no second command begins beside it.
+// Throws FileError if the log cannot be written or no process can be made.
 CommandEnd RunCommand(const std::string& command, const std::filesystem::path& log,
                       const std::function<void(const std::string&)>& line, std::stop_token stop);
 

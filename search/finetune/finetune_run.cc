@@ -12,6 +12,7 @@
 #include "search/job/factors_name.h"
 #include "search/job/job_file.h"
 #include "search/job/model_options.h"
+#include "search/job/stage_check.h"
 #include "search/job/stage_documents.h"
 
 namespace longrope {
@@ -56,6 +57,17 @@ fs::path FinetunedModel(const Folder& folder, const StageOptions& stage) {
   return folder.Sub("leg-" + std::to_string(stage.finetune.factors.size())).File(kOutput);
 }
 
+std::vector<FinetuneLeg> LegsOf(const Folder& folder, const StageOptions& stage) {
+  std::vector<FinetuneLeg> legs;
+  for (size_t i = 1; i <= stage.finetune.factors.size(); ++i) {
+    const Folder leg = folder.Sub("leg-" + std::to_string(i));
+    const fs::path output = leg.File(kOutput);
+    legs.push_back({leg.File(kInput), output, leg.File(kLogFile), leg.Has(kInputRecord),
+                    leg.Has(kDoneRecord) && fs::exists(output / "config.json")});
+  }
+  return legs;
+}
+
 FinetuneRun::FinetuneRun(const StageSources& sources, const StageOptions& stage,
                          const Folder& folder, RunObserver& observer)
     : sources_(sources), stage_(stage), folder_(folder), observer_(observer) {
@@ -63,8 +75,7 @@ FinetuneRun::FinetuneRun(const StageSources& sources, const StageOptions& stage,
 }
 
 bool FinetuneRun::LegIsDone(int number) const {
-  const Folder leg = LegFolder(number);
-  return leg.Has(kDoneRecord) && fs::exists(leg.File(kOutput) / "config.json");
+  return LegsOf(folder_, stage_)[static_cast<size_t>(number) - 1].done;
 }
 
 bool FinetuneRun::IsDone() {
@@ -79,12 +90,7 @@ FactorFile FinetuneRun::FactorsOf(const std::string& name, const ModelConfig& co
   FactorFile file;
   if (parsed.method) {
     const StageModel model = StageModelOf(config);
-    const int64_t reached = model.given ? model.given->length : model.shape.original_length;
-    if (parsed.target <= reached) {
-      throw InputError("stages." + stage_.name + ".factors: '" + name +
-                       "'; allowed: a length above what the model reads without, " +
-                       std::to_string(reached));
-    }
+    CheckReaches(stage_, name, parsed.target, model);
     const FactorBucket before = model.given.value_or(FactorBucket{
         model.shape.original_length, MethodFactors(RopeMethod::kNone, model.shape, 1, 0)});
     file.buckets = {{parsed.target,
@@ -126,8 +132,8 @@ void FinetuneRun::CheckInput(const Leg& leg) const {
   if (ReadFile(leg.folder.File(kInputRecord), kMaxRecord) == InputRecord(leg)) return;
   throw InputError(leg.folder.File(kInputRecord).string() +
                    ": the leg began with another model or other factors; allowed: those (or set "
-                   "the stage aside with \"longrope resume RUN --from " +
-                   stage_.name + "\")");
+                   "the stage aside with " +
+                   sources_.ResumeFrom(stage_.name) + ")");
 }
 
 void FinetuneRun::CheckDone(const Leg& leg) const {
@@ -136,9 +142,8 @@ void FinetuneRun::CheckDone(const Leg& leg) const {
   const ModelFolder model(output, OverridesOf(sources_.job().model));
   if (record.Text("model").value_or("") == model.Digest()) return;
   throw InputError(output.string() +
-                   ": is not what the leg ended in; allowed: that (or set the stage aside with "
-                   "\"longrope resume RUN --from " +
-                   stage_.name + "\")");
+                   ": is not what the leg ended in; allowed: that (or set the stage aside with " +
+                   sources_.ResumeFrom(stage_.name) + ")");
 }
 
 bool FinetuneRun::Prepare(std::stop_token stop) {
@@ -172,14 +177,19 @@ void FinetuneRun::MakeInput(const Leg& leg) const {
   leg.folder.Replace(kInputRecord, InputRecord(leg));
 }
 
-std::string FinetuneRun::TokensFile() const {
+std::optional<std::string> FinetuneRun::TokensFile(std::stop_token stop) const {
   const Job& job = sources_.job();
   const std::string path = folder_.File(kTokens).string();
   if (folder_.Has(kTokens)) return path;
   const ModelConfig config = ReadModelConfig(job.model.path, OverridesOf(job.model));
   const auto tokenizer = OpenTokenizer(job.model.path, config.shape.vocab);
+  observer_.OnMessage("stage " + stage_.name + ": tokenizes the texts of " + TrainPath(job.data));
   std::string bytes;
-  for (const std::string& text : TrainTexts(job.data)) AppendIds(tokenizer->Encode(text), &bytes);
+  const bool all = ForTrainTexts(job.data, [&](const std::string& text) {
+    AppendIds(tokenizer->Encode(text), &bytes);
+    return !stop.stop_requested();
+  });
+  if (!all) return std::nullopt;
   folder_.Replace(kTokens, bytes);
   observer_.OnMessage("stage " + stage_.name + ": " + std::to_string(bytes.size() / 4) +
                       " tokens to train on");
@@ -230,10 +240,12 @@ StageEnd FinetuneRun::RunLeg(const Leg& leg, std::stop_token stop) const {
 StageEnd FinetuneRun::Train(const Leg& leg, std::stop_token stop) const {
   const auto at = static_cast<size_t>(leg.number) - 1;
   const bool tokens = stage_.finetune.Asks("{tokens}");
+  const auto ids = tokens ? TokensFile(stop) : "";
+  if (!ids || stop.stop_requested()) return StageEnd::kStopped;
   const std::string filled =
       FilledCommand(stage_.finetune.command, {{"model", leg.folder.File(kInput).string()},
                                               {"factors", leg.folder.File(kFactorsFile).string()},
-                                              {"tokens", tokens ? TokensFile() : ""},
+                                              {"tokens", *ids},
                                               {"text", TrainPath(sources_.job().data)},
                                               {"length", std::to_string(stage_.lengths[at])},
                                               {"steps", std::to_string(stage_.finetune.steps[at])},

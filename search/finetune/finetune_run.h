@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "eval/model/model_config.h"
 #include "search/job/stage_run.h"
@@ -19,6 +20,13 @@ namespace longrope {
 
 // Where the model of a fine-tune stage is, once it is finished.
 std::filesystem::path FinetunedModel(const Folder& folder, const StageOptions& stage);
+
+// Where a leg's parts are, and how far it is.
+struct FinetuneLeg {
+  std::filesystem::path input, output, log;
+  bool begun = false, done = false;
+};
+std::vector<FinetuneLeg> LegsOf(const Folder& folder, const StageOptions& stage);
 
 class FinetuneRun final : public StageRun {
  public:
@@ -51,7 +59,8 @@ class FinetuneRun final : public StageRun {
   // Throws InputError if the output of a finished leg was replaced.
   void CheckDone(const Leg& leg) const;
   void MakeInput(const Leg& leg) const;
-  std::string TokensFile() const;
+  // Where the ids to train on are; made if they are not. nullopt if stopped.
+  std::optional<std::string> TokensFile(std::stop_token stop) const;
   StageEnd RunLeg(const Leg& leg, std::stop_token stop) const;
   StageEnd Train(const Leg& leg, std::stop_token stop) const;
   // Throws InputError that says what is wrong with the command's output.

@@ -71,7 +71,7 @@ void RefuseJudgingOnFitness(const Job& job, const YamlNode& data) {
   const auto evaluates = std::ranges::find(job.stages, "evaluate", &StageOptions::kind);
   if (searches == job.stages.end() || evaluates == job.stages.end()) return;
   throw InputError(
-      data.where + ": data: stage " + evaluates->name + " would be held on books that stage " +
+      data.where + ": data: stage " + evaluates->name + " would be measured on books that stage " +
       searches->name +
       " is fitted to; allowed: name held_out_books, or fitness_books, or evaluate_path");
 }

@@ -10,7 +10,7 @@
 #include "search/finetune/finetune_run.h"
 #include "search/job/job_file.h"
 #include "search/job/search_run.h"
-#include "search/job/stage_documents.h"
+#include "search/job/stage_check.h"
 
 namespace longrope {
 
@@ -45,7 +45,7 @@ RunEnd Pipeline::RunStages(std::stop_token stop) {
     return RunEnd::kAlreadyDone;
   }
   for (size_t i = 0; i <= last; ++i) {  // not after hours of the stages before it
-    if (!HasBegun(folder_, job_.stages[i])) CheckStageTexts(job_, job_.stages[i]);
+    if (!HasBegun(folder_, job_.stages[i])) CheckStageAhead(job_, job_.stages[i]);
   }
   for (size_t i = 0; i <= last; ++i) {
     if (!runs_[i]) runs_[i] = Open(job_.stages[i]);
@@ -87,7 +87,8 @@ void Pipeline::RefuseIfBegun(const StageOptions& stage, const std::string& sourc
   if (!HasBegun(folder_, stage)) return;
   throw InputError(
       folder_.path().string() + ": stage " + stage.name + " has begun, but stage " + source +
-      " before it is not finished (was its budget raised?); allowed: set aside what was "
+      " before it is not finished (was its budget raised, or a file of it removed?); allowed: set "
+      "aside what was "
       "made with it: longrope resume " +
       folder_.path().string() + " --from " + stage.name);
 }

@@ -1,6 +1,7 @@
 #include "search/job/stage_documents.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <initializer_list>
 
 #include "eval/errors.h"
@@ -159,6 +160,9 @@ std::vector<Document> DrawStageDocuments(const Job& job, const StageOptions& sta
 void CheckStageTexts(const Job& job, const StageOptions& stage) {
   if (stage.kind == "finetune") {
     if (stage.finetune.Asks("{tokens}")) OpenTrainBooks(job.data);
+    if (stage.finetune.Asks("{text}") && !std::filesystem::exists(TrainPath(job.data))) {
+      throw InputError("data.train_path: " + TrainPath(job.data) + ": does not exist");
+    }
     return;
   }
   for (const Part& part : StageBooks(job.data, stage).Parts()) {
@@ -175,13 +179,12 @@ const std::string& TrainPath(const DataOptions& data) {
   return data.train_path.empty() ? data.path : data.train_path;
 }
 
-std::vector<std::string> TrainTexts(const DataOptions& data) {
+bool ForTrainTexts(const DataOptions& data, const std::function<bool(const std::string&)>& body) {
   const TrainBooks books = OpenTrainBooks(data);
-  std::vector<std::string> texts;
   for (size_t i = 0; i < books.corpus->size(); ++i) {
-    if (books.chosen[i]) texts.push_back(books.corpus->Text(i));
+    if (books.chosen[i] && !body(books.corpus->Text(i))) return false;
   }
-  return texts;
+  return true;
 }
 
 std::string DocumentText(const Document& document) {

@@ -1,6 +1,7 @@
 // Which documents a stage scores, and which texts it trains on.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,9 @@ void CheckStageTexts(const Job& job, const StageOptions& stage);
 
 // Where a fine-tune's texts are.
 const std::string& TrainPath(const DataOptions& data);
-// They themselves, in the order of the corpus. Throws InputError.
-std::vector<std::string> TrainTexts(const DataOptions& data);
+// Calls body(text) for each of them in the order of the corpus, until it answers false: then the
+// result is false, too. Throws InputError.
+bool ForTrainTexts(const DataOptions& data, const std::function<bool(const std::string&)>& body);
 
 // "'TITLE', its first 2048 tokens", or from where it begins.
 std::string DocumentText(const Document& document);

@@ -43,6 +43,10 @@ class StageSources {
   std::string ModelPath(const std::string& name) const;
   // The factor file of a stage that searches.
   FactorFile FactorsOf(const std::string& stage) const;
+  // The command that runs a stage once more, in quotes.
+  std::string ResumeFrom(const std::string& stage) const {
+    return "\"longrope resume " + run_.path().string() + " --from " + stage + "\"";
+  }
   // The stage of that name; it is there.
   const StageOptions& Stage(const std::string& name) const;
 

@@ -112,15 +112,19 @@ TEST(ScheduleCommand, ShowsThePipelineAndSetsStagesAside) {
   EXPECT_EQ(before.code, 0) << before.err;
   for (const char* part :
        {"stage one (search on base, 320 tokens", "finished", "comes next",
-        "stage tune (finetune of base)", "stage short-256 (readjust on tune", "waits"}) {
+        "stage tune (finetune of base): 0 of 1 legs\n  leg 1 waits for a checkpoint: train ",
+        "tune/leg-1/output, then longrope resume ", "stage short-256 (readjust on tune", "waits"}) {
     EXPECT_NE(before.out.find(part), std::string::npos) << part << " in " << before.out;
   }
   fs::copy(run / "tune/leg-1/input", run / "tune/leg-1/output", fs::copy_options::recursive);
   const Output done = RunProcess(Longrope({"resume", run.string()}));
   ASSERT_EQ(done.code, 0) << done.err;
-  EXPECT_NE(done.out.find("\nperplexity "), std::string::npos) << done.out;
+  EXPECT_NE(done.out.find("\nrows: perplexity "), std::string::npos) << done.out;
   const Output after = RunProcess(Longrope({"show", run.string()}));
-  EXPECT_NE(after.out.find(": finished\n"), std::string::npos) << after.out;
+  for (const char* part : {": finished\n", "1 of 1 legs\n  finished", "\nrows: perplexity ",
+                           "% against base:none, with intervals of 95 % over documents"}) {
+    EXPECT_NE(after.out.find(part), std::string::npos) << part << " in " << after.out;
+  }
 
   ExpectRefused(RunProcess(Longrope({"resume", run.string(), "--from", "tow"})),
                 {"--from tow", "one, tune, two, short, rows"});

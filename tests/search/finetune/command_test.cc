@@ -81,6 +81,22 @@ TEST(RunCommand, IsAskedToStopAndWaitedFor) {
   EXPECT_EQ(end.last_line, "saved");
 }
 
+// The shell dies of the signal at once; what it started, which it does not become, saves.
+TEST(RunCommand, WaitsForAllThatTheCommandStarted) {
+  const TempFolder folder;
+  std::stop_source source;
+  const CommandEnd end = RunCommand(
+      "sh -c 'trap \"sleep 0.5; echo saved; exit 75\" TERM; echo ready; while :; do sleep 0.05; "
+      "done' && true",
+      folder / "log",
+      [&](const std::string& line) {
+        if (line == "ready") source.request_stop();
+      },
+      source.get_token());
+  EXPECT_TRUE(end.stopped);
+  EXPECT_EQ(end.last_line, "saved");
+}
+
 TEST(RunCommand, IsStoppedThoughTheStopCameBeforeItBegan) {
   const TempFolder folder;
   std::stop_source source;

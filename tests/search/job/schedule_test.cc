@@ -243,6 +243,14 @@ TEST(Schedule, TextsOfAllStagesAreLookedForBeforeTheFirstRuns) {
           "data.evaluate_path: ");
   refuses([](Schedule& schedule) { schedule.Stage("rows").documents = 50; },
           "stage rows is to draw 50 documents from ");
+  refuses(
+      [](Schedule& schedule) {
+        schedule.Stage("rows").evaluate.protocols = {"passkey"};
+        schedule.Stage("rows").lengths = {64, 400};
+      },
+      "stages.rows.lengths: a passkey in 64 tokens");
+  refuses([](Schedule& schedule) { schedule.Stage("tune").finetune.factors.front() = "yarn@100"; },
+          "stages.tune.factors: 'yarn@100'; allowed: a length above");
   const auto train_elsewhere = [](Schedule& schedule) {
     schedule.job.data.train_path = schedule.Path("no");
     schedule.job.data.train_books = {};

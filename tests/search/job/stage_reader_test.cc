@@ -159,7 +159,7 @@ TEST(StageReader, NoEvaluationIsHeldOnTheBooksOfASearch) {
                   "job.yaml"),
         "name");
   };
-  EXPECT_REFUSED(read(""), "job.yaml:2: data: stage e would be held on books that stage one");
+  EXPECT_REFUSED(read(""), "job.yaml:2: data: stage e would be measured on books that stage one");
   for (const char* data :
        {", held_out_books: [a]", ", fitness_books: [a]", ", evaluate_path: /e"}) {
     EXPECT_NO_THROW(read(data)) << data;
