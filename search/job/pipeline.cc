@@ -45,7 +45,9 @@ RunEnd Pipeline::RunStages(std::stop_token stop) {
     return RunEnd::kAlreadyDone;
   }
   for (size_t i = 0; i <= last; ++i) {  // not after hours of the stages before it
-    if (!HasBegun(folder_, job_.stages[i])) CheckStageAhead(job_, job_.stages[i]);
+    const StageOptions& stage = job_.stages[i];
+    // What a search reads is for its evaluator to find.
+    if (!stage.Searches() && !HasBegun(folder_, stage)) CheckStageAhead(job_, stage);
   }
   for (size_t i = 0; i <= last; ++i) {
     if (!runs_[i]) runs_[i] = Open(job_.stages[i]);
