@@ -50,7 +50,7 @@ foreach(layer kernels eval search tests)
   endforeach()
 endforeach()
 
-# The top level is what the project's customer fixed; hidden files aside.
+# The top level is fixed; hidden files aside.
 set(top CMakeLists.txt README.md configs data eval kernels results search tests)
 file(GLOB found RELATIVE ${ROOT} ${ROOT}/*)
 foreach(entry ${found})

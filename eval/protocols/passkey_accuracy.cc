@@ -12,6 +12,10 @@ void Count(const PasskeyResult& result, PasskeyAccuracy* accuracy) {
 
 }  // namespace
 
+std::string PasskeyAccuracy::Text() const {
+  return tries == 0 ? "-" : std::to_string(right) + "/" + std::to_string(tries);
+}
+
 PasskeyAccuracy AccuracyOf(std::span<const PasskeyResult> results) {
   PasskeyAccuracy accuracy;
   for (const PasskeyResult& result : results) Count(result, &accuracy);

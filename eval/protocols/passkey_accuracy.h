@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "eval/protocols/passkey.h"
@@ -14,6 +15,8 @@ struct PasskeyAccuracy {
 
   // right / tries, 0 ... 1; NaN without tries.
   double Share() const { return static_cast<double>(right) / static_cast<double>(tries); }
+  // "3/5", "-" without tries.
+  std::string Text() const;
   bool operator==(const PasskeyAccuracy&) const = default;
 };
 

@@ -23,7 +23,7 @@ std::string DurationText(double seconds) {
   } else if (seconds < 100 * kDay) {
     std::snprintf(text, sizeof text, "%.1f days", seconds / kDay);
   } else {
-    std::snprintf(text, sizeof text, "%.3g days", seconds / kDay);
+    std::snprintf(text, sizeof text, "%.0f days", seconds / kDay);
   }
   return text;
 }

@@ -135,7 +135,6 @@ int Run(const Arguments& arguments) {
   const std::vector<Text> texts =
       ReadTexts(arguments.texts, arguments.lengths, "--lengths", *tokenizer);
   const auto sliding = WindowOf(arguments, rotations);
-  const int64_t longest = PassLength(*std::ranges::max_element(arguments.lengths), sliding);
   std::vector<int64_t> passes;
   for (int64_t each : arguments.lengths) passes.push_back(PassLength(each, sliding));
   rotations.Announce(passes, engine->name());
@@ -144,8 +143,9 @@ int Run(const Arguments& arguments) {
                std::to_string(sliding->stride));
   }
   // Within the model's own window that masks nothing, so one setting serves all lengths.
-  const Scorer scorer(*engine, folder,
-                      {arguments.backend.MemoryBytes(), longest, !rotations.Extend()});
+  const Scorer scorer(
+      *engine, folder,
+      {arguments.backend.MemoryBytes(), std::ranges::max(passes), !rotations.Extend()});
   if (!arguments.json) PrintHeader();
   const Evaluation evaluation(arguments, folder, rotations, sliding, scorer, texts);
   for (int64_t each : arguments.lengths) evaluation.Run(each);
@@ -161,12 +161,8 @@ void AddEval(CLI::App& app, Action* action) {
   AddModelArguments(*command, &arguments->model);
   AddRotationArguments(*command, &arguments->rotation);
   command->add_option("--text", arguments->texts, "Text files")->required();
-  command
-      ->add_option("--lengths", arguments->lengths,
-                   "Tokens to read, BOS included (N - 1 are scored), as 2048,8192")
-      ->required()
-      ->delimiter(',')
-      ->check(CLI::Range(int64_t{2}, int64_t{1} << 32));
+  AddLengthsArgument(*command, &arguments->lengths,
+                     "Tokens to read, BOS included (N - 1 are scored), as 2048,8192");
   CLI::Option* stride =
       command
           ->add_option("--stride", arguments->stride,

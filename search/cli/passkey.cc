@@ -12,6 +12,7 @@
 #include "search/cli/command.h"
 #include "search/cli/model_arguments.h"
 #include "search/cli/rotations.h"
+#include "search/cli/texts.h"
 #include "search/passkey_draws.h"
 
 namespace longrope {
@@ -54,8 +55,7 @@ void PrintRow(const std::string& length, std::span<const PasskeyResult> results)
   std::vector<std::string> columns = {length, std::to_string(all.tries), std::to_string(all.right),
                                       share};
   for (const PasskeyAccuracy& part : AccuracyByDepth(results, kDepthBins)) {
-    columns.push_back(
-        part.tries == 0 ? "-" : std::to_string(part.right) + "/" + std::to_string(part.tries));
+    columns.push_back(part.Text());
   }
   PrintLine(columns);
 }
@@ -137,12 +137,8 @@ void AddPasskey(CLI::App& app, Action* action) {
       "passkey", "Is a five-digit number found again in a long text? Accuracy by length and depth");
   AddModelArguments(*command, &arguments->model);
   AddRotationArguments(*command, &arguments->rotation);
-  command
-      ->add_option("--lengths", arguments->lengths,
-                   "Tokens that prompt and answer may take, as 4096,8192")
-      ->required()
-      ->delimiter(',')
-      ->check(CLI::Range(int64_t{2}, int64_t{1} << 32));
+  AddLengthsArgument(*command, &arguments->lengths,
+                     "Tokens that prompt and answer may take, as 4096,8192");
   command->add_option("--tries", arguments->tries, "Keys and depths a length (default 10)")
       ->check(CLI::Range(1, 1'000'000));
   command->add_option("--seed", arguments->seed, "Of keys and depths (default 1)");

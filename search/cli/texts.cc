@@ -7,6 +7,13 @@
 
 namespace longrope {
 
+void AddLengthsArgument(CLI::App& command, std::vector<int64_t>* lengths, const std::string& help) {
+  command.add_option("--lengths", *lengths, help)
+      ->required()
+      ->delimiter(',')
+      ->check(CLI::Range(int64_t{2}, int64_t{1} << 32));
+}
+
 std::vector<Text> ReadTexts(const std::vector<std::string>& paths,
                             const std::vector<int64_t>& lengths, const std::string& named,
                             const Tokenizer& tokenizer) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "eval/text/tokenizer.h"
+#include "search/cli/command.h"
 
 namespace longrope {
 
@@ -13,6 +14,9 @@ struct Text {
   std::string title, path;
   std::vector<int32_t> tokens;
 };
+
+// --lengths N,N,...
+void AddLengthsArgument(CLI::App& command, std::vector<int64_t>* lengths, const std::string& help);
 
 // Throws InputError for a text shorter than one of `lengths`, the values of the option `named`.
 std::vector<Text> ReadTexts(const std::vector<std::string>& paths,

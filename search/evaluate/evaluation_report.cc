@@ -7,6 +7,7 @@
 #include <set>
 
 #include "eval/model/json_file.h"
+#include "eval/protocols/passkey_accuracy.h"
 #include "search/number_text.h"
 
 namespace longrope {
@@ -25,10 +26,16 @@ Score TotalOf(const EvaluationCell& cell) {
   return total;
 }
 
-double AccuracyOf(const EvaluationCell& cell) {
-  const auto right = std::ranges::count(cell.measured, true, &Measurement::right);
-  return static_cast<double>(right) / static_cast<double>(cell.measured.size());
+// The tries of a passkey cell.
+std::vector<PasskeyResult> TriesOf(const EvaluationCell& cell) {
+  std::vector<PasskeyResult> tries;
+  for (const Measurement& one : cell.measured) {
+    tries.push_back({.depth = one.depth, .right = one.right});
+  }
+  return tries;
 }
+
+double ShareFound(const EvaluationCell& cell) { return AccuracyOf(TriesOf(cell)).Share(); }
 
 std::vector<Score> ScoresOf(const EvaluationCell& cell) {
   std::vector<Score> scores;
@@ -107,7 +114,7 @@ OrderedJson CellJson(const StageOptions& stage, const EvaluationCell& cell,
   json["factors"] = FactorsJson(cell.factors);
   const Score total = TotalOf(cell);
   if (IsPasskey(cell)) {
-    json["accuracy"] = AccuracyOf(cell);
+    json["accuracy"] = ShareFound(cell);
     for (const Measurement& one : cell.measured) {
       json["tries"].push_back(
           {{"depth", one.depth}, {"right", one.right}, {"nats", Number(one.score.nats)}});
@@ -155,6 +162,9 @@ std::vector<std::string> RowsOf(const std::vector<const EvaluationCell*>& cells)
   return rows;
 }
 
+// Characters of a table's columns; negative: to the left.
+constexpr int kFirstColumn = -28, kColumn = 11, kWideColumn = 22;
+
 std::string Padded(const std::string& text, int width) {
   const auto missing = static_cast<size_t>(
       std::max<int64_t>(0, std::abs(width) - static_cast<int64_t>(text.size())));
@@ -164,14 +174,13 @@ std::string Padded(const std::string& text, int width) {
 // A row a line, a column of that width for each length.
 std::string TableOf(const std::string& title, const std::vector<const EvaluationCell*>& cells,
                     int width, const std::function<std::string(const EvaluationCell&)>& text_of) {
-  constexpr int kFirst = -28;
   std::set<int64_t> lengths;
   for (const EvaluationCell* cell : cells) lengths.insert(cell->length);
-  std::string text = Padded(title, kFirst);
+  std::string text = Padded(title, kFirstColumn);
   for (int64_t length : lengths) text += " " + Padded(std::to_string(length), width);
   text += "\n";
   for (const std::string& row : RowsOf(cells)) {
-    text += Padded(row, kFirst);
+    text += Padded(row, kFirstColumn);
     for (int64_t length : lengths) {
       const auto cell = std::ranges::find_if(cells, [&](const EvaluationCell* each) {
         return RowOf(*each) == row && each->length == length;
@@ -190,7 +199,7 @@ std::string Formatted(const char* format, double value) {
 }
 
 std::string ValueText(const EvaluationCell& cell) {
-  if (IsPasskey(cell)) return Formatted("%.0f %%", 100 * AccuracyOf(cell));
+  if (IsPasskey(cell)) return Formatted("%.0f %%", 100 * ShareFound(cell));
   const Score total = TotalOf(cell);
   return Formatted("%.4f", Perplexity(total.nats, total.tokens));
 }
@@ -200,21 +209,13 @@ std::string DepthText(const std::vector<const EvaluationCell*>& cells) {
   constexpr int kParts = 5;
   std::string text = "passkeys found by depth, of all lengths (5 parts of the filler)\n";
   for (const std::string& row : RowsOf(cells)) {
-    int right[kParts] = {}, tries[kParts] = {};
+    std::vector<PasskeyResult> tries;
     for (const EvaluationCell* cell : cells) {
-      if (RowOf(*cell) != row) continue;
-      for (const Measurement& one : cell->measured) {
-        const int part = std::min(kParts - 1, static_cast<int>(one.depth * kParts));
-        ++tries[part];
-        right[part] += one.right ? 1 : 0;
-      }
+      if (RowOf(*cell) == row) std::ranges::move(TriesOf(*cell), std::back_inserter(tries));
     }
-    text += Padded(row, -28);
-    for (int part = 0; part < kParts; ++part) {
-      text += " " + Padded(tries[part] == 0
-                               ? "-"
-                               : std::to_string(right[part]) + "/" + std::to_string(tries[part]),
-                           11);
+    text += Padded(row, kFirstColumn);
+    for (const PasskeyAccuracy& part : AccuracyByDepth(tries, kParts)) {
+      text += " " + Padded(part.Text(), kColumn);
     }
     text += "\n";
   }
@@ -251,7 +252,7 @@ std::string EvaluationCsv(const StageOptions& stage, const std::vector<Evaluatio
     text += cell.protocol + "," + cell.row + "," + cell.model + "," + std::to_string(cell.length) +
             "," + StartText(cell) + "," + std::to_string(total.tokens) + ",";
     if (IsPasskey(cell)) {
-      text += ",,,,,," + NumberText(AccuracyOf(cell)) + "\n";
+      text += ",,,,,," + NumberText(ShareFound(cell)) + "\n";
       continue;
     }
     const Difference interval = PerplexityInterval(stage, cell, seed);
@@ -301,7 +302,7 @@ std::string EvaluationText(const StageOptions& stage, const std::vector<Evaluati
       if (!IsPasskey(cell) && ReferenceOf(stage, cell, cells) != nullptr) compared.push_back(&cell);
     }
     if (own.empty()) continue;
-    text += "\n" + TableOf(stage.name + ": " + protocol, own, 11, ValueText);
+    text += "\n" + TableOf(stage.name + ": " + protocol, own, kColumn, ValueText);
     if (protocol == "passkey") text += "\n" + DepthText(own);
     if (compared.empty()) continue;
     const auto difference = [&](const EvaluationCell& cell) {
@@ -311,7 +312,7 @@ std::string EvaluationText(const StageOptions& stage, const std::vector<Evaluati
     };
     text += "\n% against " + options.reference + ", with intervals of " +
             NumberText(100 * options.confidence) + " % over documents\n" +
-            TableOf("", compared, 22, difference);
+            TableOf("", compared, kWideColumn, difference);
   }
   return text;
 }

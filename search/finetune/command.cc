@@ -139,13 +139,16 @@ CommandEnd RunCommand(const std::string& command, const std::filesystem::path& l
     throw InputError(log.string() +
                      ": what an earlier process started still works here; end it, or wait");
   }
-  const pid_t parent = ::getpid(), child = ::fork();
+  const int reading = ::open(log.c_str(), O_RDONLY | O_CLOEXEC);
+  const pid_t parent = ::getpid(), child = reading < 0 ? -1 : ::fork();
   if (child == 0) Become(command.c_str(), file, parent);
   if (child > 0) ::setpgid(child, child);  // in the child too: whoever comes first
   ::close(file);                           // the lock is theirs alone
-  if (child < 0) ThrowFileError(log, "no process can be made");
-  const int reading = ::open(log.c_str(), O_RDONLY | O_CLOEXEC);
   if (reading < 0) ThrowFileError(log, "cannot be opened");
+  if (child < 0) {
+    ::close(reading);
+    ThrowFileError(log, "no process can be made");
+  }
   Tail tail(reading, line);
   CommandEnd end;
   int status = 0;

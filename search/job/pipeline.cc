@@ -90,9 +90,8 @@ void Pipeline::RefuseIfBegun(const StageOptions& stage, const std::string& sourc
   throw InputError(
       folder_.path().string() + ": stage " + stage.name + " has begun, but stage " + source +
       " before it is not finished (was its budget raised, or a file of it removed?); allowed: set "
-      "aside what was "
-      "made with it: longrope resume " +
-      folder_.path().string() + " --from " + stage.name);
+      "aside what was made with it: " +
+      sources_.ResumeFrom(stage.name));
 }
 
 std::unique_ptr<StageRun> Pipeline::Open(const StageOptions& stage) {
