@@ -40,11 +40,11 @@ std::string Quoted(const std::string& value) {
   return text + "'";
 }
 
-// Lines of a file that grows.
+// Lines of a file that grows, from an offset on.
 class Tail {
  public:
-  Tail(int file, const std::function<void(const std::string&)>& line)
-      : file_(file), offset_(::lseek(file, 0, SEEK_END)), line_(line) {}
+  Tail(int file, off_t offset, const std::function<void(const std::string&)>& line)
+      : file_(file), offset_(offset), line_(line) {}
 
   // Tells of every whole line that came since.
   void Read() {
@@ -140,6 +140,7 @@ CommandEnd RunCommand(const std::string& command, const std::filesystem::path& l
                      ": what an earlier process started still works here; end it, or wait");
   }
   const int reading = ::open(log.c_str(), O_RDONLY | O_CLOEXEC);
+  const off_t kept = ::lseek(file, 0, SEEK_END);  // before the command writes
   const pid_t parent = ::getpid(), child = reading < 0 ? -1 : ::fork();
   if (child == 0) Become(command.c_str(), file, parent);
   if (child > 0) ::setpgid(child, child);  // in the child too: whoever comes first
@@ -149,7 +150,7 @@ CommandEnd RunCommand(const std::string& command, const std::filesystem::path& l
     ::close(reading);
     ThrowFileError(log, "no process can be made");
   }
-  Tail tail(reading, line);
+  Tail tail(reading, kept, line);
   CommandEnd end;
   int status = 0;
   pid_t ended = 0;
