@@ -4,6 +4,7 @@
 #include <chrono>
 #include <vector>
 
+#include "eval/forward.h"
 #include "eval/rope_builder.h"
 #include "eval/work.h"
 
@@ -77,9 +78,9 @@ Calibration Calibrate(const Engine& engine, const ModelShape& shape) {
   layer.layers = 1;
   layer.sliding_window = 0;
   const SyntheticWeights weights(layer);
-  const auto model = engine.Bind(layer, weights);
-  const int64_t chunk = engine.Grain() * engine.Threads();
+  const int64_t chunk = RowsForAll(engine);
   constexpr int64_t kChunks = 8;
+  const auto model = engine.Bind(layer, weights, kChunks * chunk);
   const std::vector<int32_t> tokens(static_cast<size_t>(kChunks * chunk), 0);
   const RopeFactors plain{std::vector<float>(static_cast<size_t>(shape.head_dim / 2), 1.0f), 0, 1};
   const RopeTable table =
@@ -91,6 +92,7 @@ Calibration Calibrate(const Engine& engine, const ModelShape& shape) {
     seconds.push_back(SecondsOf([&] {
       sequence->Extend(0, rows);
       sequence->Advance(0, rows);
+      sequence->Wait();
     }));
   }
   std::vector<double> nats(static_cast<size_t>(chunk));

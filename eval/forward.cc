@@ -102,17 +102,33 @@ bool WalkAndScore(const Model& model, const ModelShape& shape, const ForwardPlan
 }  // namespace
 
 std::string MemoryAccount::Text() const {
+  if (device) {
+    return "on the device weights " + Megabytes(weights) + ", sequence " + Megabytes(sequence) +
+           ": " + Megabytes(Total()) + "; on the host rope table " + Megabytes(rope_table) +
+           ", tokens " + Megabytes(tokens) + ", page-locked " + Megabytes(pinned) + ": " +
+           Megabytes(Host());
+  }
   return "weights " + Megabytes(weights) + ", rope table " + Megabytes(rope_table) + ", sequence " +
          Megabytes(sequence) + ", tokens " + Megabytes(tokens) + ": " + Megabytes(Total());
+}
+
+int64_t RowsForAll(const Engine& engine) {
+  // A device is no faster with more rows, and a stop is heard between chunks.
+  return engine.Grain() * (engine.DeviceBytes() ? 1 : engine.Threads());
 }
 
 ForwardPlan PlanScope(const Engine& engine, const ForwardNeeds& needs, KvScope scope) {
   ForwardPlan plan;
   plan.scope = scope;
-  plan.chunk = engine.Grain() * engine.Threads() * kBlocksPerThread;
-  plan.account.weights = engine.WeightBytes(needs.shape, needs.stored);
+  plan.chunk = RowsForAll(engine) * kBlocksPerThread;
+  const EngineBytes bytes =
+      engine.Bytes({needs.shape, needs.stored, needs.tied_head,
+                    std::max(needs.longest, needs.tokens), needs.tokens, scope});
+  plan.account.weights = bytes.weights;
   plan.account.rope_table = RopeTableBytes(needs.rope, needs.tokens);
-  plan.account.sequence = engine.SequenceBytes(needs.shape, needs.tokens, scope);
+  plan.account.sequence = bytes.sequence;
+  plan.account.pinned = bytes.pinned;
+  plan.account.device = engine.DeviceBytes().has_value();
   plan.account.tokens = needs.tokens * static_cast<int64_t>(2 * sizeof(int32_t) + sizeof(double));
   return plan;
 }

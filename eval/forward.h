@@ -19,8 +19,13 @@ struct MemoryAccount {
   int64_t rope_table = 0;  // cos and sin of every position
   int64_t sequence = 0;    // hidden states, keys and values, working memory of the threads
   int64_t tokens = 0;      // ids, targets, nats of every token
+  int64_t pinned = 0;      // page-locked memory of the host beside a device
+  bool device = false;     // weights and sequence are in a device's memory
 
-  int64_t Total() const { return weights + rope_table + sequence + tokens; }
+  // What has to fit: into the device's memory, or into the host's.
+  int64_t Total() const { return weights + sequence + (device ? 0 : Host()); }
+  // Memory of the host that is not the engine's own.
+  int64_t Host() const { return rope_table + tokens + pinned; }
   // "weights 123 MB, rope table 4 MB, ...: 456 MB"
   std::string Text() const;
 };
@@ -39,7 +44,12 @@ struct ForwardNeeds {
   DType stored = DType::kF32;  // of the weights
   RopeShape rope;
   int64_t tokens = 0;
+  bool tied_head = false;  // the head is the embedding
+  int64_t longest = 0;     // tokens of the longest document that the weights are bound for
 };
+
+// Rows of which every worker of the engine gets a block.
+int64_t RowsForAll(const Engine& engine);
 
 // The account of a walk with this scope.
 ForwardPlan PlanScope(const Engine& engine, const ForwardNeeds& needs, KvScope scope);

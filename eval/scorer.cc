@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "eval/backend.h"
 #include "eval/errors.h"
 #include "eval/rope_builder.h"
 #include "eval/storage/digest.h"
+#include "kernels/device_error.h"
 
 namespace longrope {
 namespace {
@@ -24,20 +26,30 @@ std::string ScoredText(const Document& document) {
 
 }  // namespace
 
-ForwardNeeds NeedsOf(const ModelConfig& config, DType stored, int64_t tokens) {
-  return {config.shape, stored, RotationOf(config), tokens};
+ForwardNeeds NeedsOf(const ModelConfig& config, DType stored, int64_t tokens, int64_t longest) {
+  return {config.shape, stored, RotationOf(config), tokens, config.tied_head, longest};
 }
 
 Scorer::Scorer(const Engine& engine, const ModelFolder& folder, const ScorerOptions& options)
     : engine_(engine), folder_(folder), options_(options), shape_(folder.config().shape) {
   if (!options.sliding_window) shape_.sliding_window = 0;
-  Plan(options.longest);  // before memory is taken for the weights
-  model_ = engine.Bind(shape_, folder);
+  // Before memory is taken for the weights.
+  const ForwardPlan plan = Plan(options.longest);
+  if (plan.account.device && plan.account.Host() * options.devices > DefaultMemoryBytes()) {
+    throw InputError("a document of " + std::to_string(options.longest) + " tokens needs " +
+                     plan.account.Text() + " of memory" +
+                     (options.devices > 1
+                          ? ", as many times as the " + std::to_string(options.devices) +
+                                " devices that are still to get the model"
+                          : "") +
+                     "; that is more than the host has free");
+  }
+  model_ = engine.Bind(shape_, folder, options.longest);
 }
 
 ForwardPlan Scorer::Plan(int64_t tokens) const {
-  return PlanForward(engine_, NeedsOf(folder_.config(), folder_.stored(), tokens),
-                     options_.memory_bytes);
+  return PlanForward(engine_, NeedsOf(folder_.config(), folder_.stored(), tokens, options_.longest),
+                     MemoryLimit(engine_, options_.memory_bytes));
 }
 
 RopeTable Scorer::TableOf(const RopeFactors& factors, std::span<const int32_t> tokens) const {
@@ -81,7 +93,13 @@ ModelEvaluator::ModelEvaluator(const Scorer& scorer, std::vector<Document> docum
 void ModelEvaluator::Run(std::span<const Task> tasks, const Done& done, std::stop_token stop) {
   for (const Task& task : tasks) {
     const Document& document = documents_[static_cast<size_t>(task.document)];
-    const auto score = scorer_.ScoreTokens(document.tokens, task.factors, stop, document.scored);
+    std::optional<Score> score;
+    try {
+      score = scorer_.ScoreTokens(document.tokens, task.factors, stop, document.scored);
+    } catch (const DeviceError& error) {
+      throw DeviceError(error.kind(), "candidate " + std::to_string(task.candidate) + " on '" +
+                                          document.title + "': " + error.what());
+    }
     if (!score) return;
     done(task, *score);
   }

@@ -15,10 +15,11 @@
 namespace longrope {
 
 struct ScorerOptions {
-  int64_t memory_bytes = INT64_MAX;  // that one document may take, weights included
+  int64_t memory_bytes = 0;  // that one document may take, weights included; 0: what is free
   int64_t longest = 2;  // tokens of the longest document to come: refused before weights are bound
   // Mask keys beyond the model's sliding window. Off where factors extend the model beyond it.
   bool sliding_window = true;
+  int devices = 1;  // that still take memory of one host: this scorer's and those made after it
 };
 
 // Not thread-safe: the engine uses all its threads for one document.
@@ -56,8 +57,8 @@ class Scorer {
   std::unique_ptr<Model> model_;
 };
 
-// What ForwardPlan needs for documents of `tokens` tokens of this model.
-ForwardNeeds NeedsOf(const ModelConfig& config, DType stored, int64_t tokens);
+// What ForwardPlan needs for documents of `tokens` tokens of this model, bound for the `longest`.
+ForwardNeeds NeedsOf(const ModelConfig& config, DType stored, int64_t tokens, int64_t longest);
 
 // Scores fixed documents on a Scorer.
 class ModelEvaluator final : public Evaluator {

@@ -31,15 +31,4 @@ double DocumentFlops(const ModelShape& shape, int64_t tokens) {
   return rows * (shape.layers * (2 * LayerWeights(shape) + attention) + head);
 }
 
-DeviceBytes LayerByLayerBytes(const ModelShape& shape, bool tied_head, int64_t tokens) {
-  constexpr double kHalf = 2, kFloat = 4;  // bytes
-  const auto rows = static_cast<double>(tokens);
-  DeviceBytes bytes;
-  bytes.weights = kHalf * Parameters(shape, tied_head);
-  bytes.hidden = kHalf * rows * shape.hidden;
-  bytes.keys = kHalf * rows * 2 * shape.kv_heads * shape.head_dim;
-  bytes.rope_table = kFloat * rows * shape.head_dim;  // head_dim / 2 pairs, cos and sin
-  return bytes;
-}
-
 }  // namespace longrope

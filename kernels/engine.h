@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -33,7 +34,7 @@ inline constexpr int32_t kNotScored = -1;
 enum class KvScope { kOneLayer, kAllLayers };
 
 // Hidden states and keys and values of one document under one rotation. One caller thread at a
-// time.
+// time. On a device every call may throw DeviceError; the sequence is then of no more use.
 class Sequence {
  public:
   virtual ~Sequence() = default;
@@ -51,6 +52,27 @@ class Sequence {
   // nats[i] is not finite. As many elements as rows, or none: then nothing is spent on it.
   virtual void Score(Rows rows, std::span<const int32_t> targets, std::span<double> nats,
                      std::span<uint8_t> likeliest = {}) = 0;
+  // Returns when all that was asked for is computed: on a device Extend and Advance only begin it.
+  virtual void Wait() {}
+};
+
+// What memory is asked about.
+struct MemoryNeeds {
+  ModelShape shape;
+  DType stored = DType::kF32;  // of the weights that are bound
+  bool tied_head = false;      // the head is the embedding's own view
+  int64_t longest = 0;         // tokens of the longest sequence for which they are bound
+  int64_t tokens = 0;          // of the sequence asked about, at most `longest`
+  KvScope scope = KvScope::kAllLayers;
+};
+
+// Of a walk that an engine does not offer.
+inline constexpr int64_t kNotOffered = INT64_MAX / 2;
+
+struct EngineBytes {
+  int64_t weights = 0;   // that Bind allocates beyond the views it is given
+  int64_t sequence = 0;  // that Open and the calls on the sequence hold at most, beyond those
+  int64_t pinned = 0;    // page-locked memory of the host, where the others are a device's
 };
 
 // Weights bound to an engine. Thread-safe: several sequences may be open at once.
@@ -59,7 +81,7 @@ class Model {
   virtual ~Model() = default;
   // Opens a sequence of tokens (ids in [0, vocab), at least one). `rope` has at least tokens.size()
   // positions and head_dim / 2 pairs and outlives the sequence; the ids are copied.
-  // Throws std::bad_alloc and leaves nothing allocated.
+  // Throws std::bad_alloc, or DeviceError, and leaves nothing allocated.
   virtual std::unique_ptr<Sequence> Open(std::span<const int32_t> tokens, const RopeTable& rope,
                                          KvScope scope) const = 0;
 };
@@ -78,14 +100,14 @@ class Engine {
   virtual int64_t Grain() const = 0;
   // Threads that the engine computes with; callers size chunks so that each has work.
   virtual int Threads() const = 0;
-  // Bytes that Bind(shape, weights stored as `stored`) allocates beyond the views it is given.
-  virtual int64_t WeightBytes(const ModelShape& shape, DType stored) const = 0;
-  // Bytes that Open(T tokens) and the calls on the sequence hold at most, beyond bound weights.
-  virtual int64_t SequenceBytes(const ModelShape& shape, int64_t tokens, KvScope scope) const = 0;
-  // Takes the weights over: converted, packed or uploaded once, shared by all sequences. `weights`
-  // outlives the model. Throws std::invalid_argument if a tensor does not fit the shape.
-  virtual std::unique_ptr<Model> Bind(const ModelShape& shape,
-                                      const WeightSource& weights) const = 0;
+  virtual EngineBytes Bytes(const MemoryNeeds& needs) const = 0;
+  // Bytes that it may take of a device's own memory; nullopt where it computes in the host's.
+  virtual std::optional<int64_t> DeviceBytes() const { return std::nullopt; }
+  // Takes the weights over: converted, packed or uploaded once, shared by all sequences, of which
+  // none is longer than `longest` tokens. `weights` outlives the model. Throws
+  // std::invalid_argument if a tensor does not fit the shape.
+  virtual std::unique_ptr<Model> Bind(const ModelShape& shape, const WeightSource& weights,
+                                      int64_t longest) const = 0;
 };
 
 }  // namespace longrope

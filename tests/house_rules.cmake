@@ -19,7 +19,8 @@ set(homes
     "openssl/=>eval/storage/digest[.]cc"
     "spdlog/=>search/cli/console[.]cc"
     "CLI/=>search/cli/"
-    "nlohmann/=>eval/model/json_file[.]h|tests/")
+    "nlohmann/=>eval/model/json_file[.]h|tests/"
+    "cu[bd]=>kernels/cuda/|tests/cuda/")
 
 foreach(layer kernels eval search tests)
   file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/${layer}/*.h ${ROOT}/${layer}/*.cc

@@ -69,7 +69,19 @@ class ReferenceEngine final : public Engine {
   int64_t Grain() const override { return reference::kBlockRows; }
   int Threads() const override { return threads_; }
 
-  int64_t WeightBytes(const ModelShape& s, DType stored) const override {
+  EngineBytes Bytes(const MemoryNeeds& needs) const override {
+    return {
+        WeightBytes(needs.shape, needs.stored),
+        reference::ReferenceSequence<T>::Bytes(needs.shape, needs.tokens, needs.scope, threads_)};
+  }
+
+  std::unique_ptr<Model> Bind(const ModelShape& shape, const WeightSource& weights,
+                              int64_t) const override {
+    return std::make_unique<reference::ReferenceModel<T>>(shape, weights, kernels_, threads_);
+  }
+
+ private:
+  static int64_t WeightBytes(const ModelShape& s, DType stored) {
     if (sizeof(T) == 4 && stored == DType::kF32) return 0;
     const int64_t query = int64_t{s.heads} * s.head_dim, kv = int64_t{s.kv_heads} * s.head_dim;
     const int64_t layer =
@@ -78,15 +90,6 @@ class ReferenceEngine final : public Engine {
            (s.layers * layer + s.hidden + int64_t{s.vocab} * s.hidden);
   }
 
-  int64_t SequenceBytes(const ModelShape& shape, int64_t tokens, KvScope scope) const override {
-    return reference::ReferenceSequence<T>::Bytes(shape, tokens, scope, threads_);
-  }
-
-  std::unique_ptr<Model> Bind(const ModelShape& shape, const WeightSource& weights) const override {
-    return std::make_unique<reference::ReferenceModel<T>>(shape, weights, kernels_, threads_);
-  }
-
- private:
   const BlockKernels<T>& kernels_;
   int threads_;
   std::string name_;

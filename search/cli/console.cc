@@ -87,7 +87,13 @@ std::string Console::Line(const Progress& progress) const {
   return text;
 }
 
+void Console::Finish() {
+  const std::lock_guard lock(mutex_);
+  ClearBar();
+}
+
 void Console::OnProgress(const Progress& progress) {
+  const std::lock_guard lock(mutex_);
   const Clock::time_point now = Clock::now();
   if (progress.stage != stage_) {
     stage_ = progress.stage;
@@ -112,11 +118,13 @@ void Console::OnProgress(const Progress& progress) {
 }
 
 void Console::OnMessage(const std::string& text) {
+  const std::lock_guard lock(mutex_);
   ClearBar();
   logger_->info(text);
 }
 
 void Console::OnWarning(const std::string& text) {
+  const std::lock_guard lock(mutex_);
   ClearBar();
   logger_->warn(text);
 }

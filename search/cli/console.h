@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "search/job/observer.h"
@@ -19,7 +20,7 @@ void LogMessage(const std::string& text);
 void LogWarning(const std::string& text);
 
 // On a terminal a bar at the bottom, under the log lines; elsewhere a log line at most every ten
-// seconds. One thread.
+// seconds. Any thread.
 class Console final : public RunObserver {
  public:
   // Log lines go to stderr.
@@ -28,7 +29,7 @@ class Console final : public RunObserver {
   // From here on log lines are appended to `path` too. Throws InputError.
   void LogTo(const std::filesystem::path& path);
   // Removes the bar: what follows goes to stdout.
-  void Finish() { ClearBar(); }
+  void Finish();
   void OnProgress(const Progress& progress) override;
   void OnMessage(const std::string& text) override;
   void OnWarning(const std::string& text) override;
@@ -36,8 +37,10 @@ class Console final : public RunObserver {
  private:
   using Clock = std::chrono::steady_clock;
   std::string Line(const Progress& progress) const;
+  // The mutex is held.
   void ClearBar();
 
+  std::mutex mutex_;  // of all that follows
   std::shared_ptr<spdlog::logger> logger_;
   bool terminal_;
   bool bar_shown_ = false;

@@ -10,6 +10,7 @@
 #include "eval/forward.h"
 #include "eval/scorer.h"
 #include "eval/work.h"
+#include "kernels/cuda/memory_plan.h"
 #include "search/cli/command.h"
 #include "search/cli/console.h"
 #include "search/cli/duration.h"
@@ -108,22 +109,29 @@ class Costs {
     return shape;
   }
 
+  // What the CUDA engine would take, whether there is one here or not.
   void PrintDevice(int64_t length) const {
-    const DeviceBytes bytes = LayerByLayerBytes(ShapeAt(length), config_.tied_head, length);
-    char text[240];
+    const cuda::PassShape pass{.model = ShapeAt(length), .tied_head = config_.tied_head};
+    const auto of = [&](const cuda::Placement& where) {
+      return cuda::MemoryOf(pass, length, KvScope::kOneLayer, where);
+    };
+    const cuda::PassMemory all = of({true, true}), least = of({false, false});
+    const auto gb = [](int64_t bytes) { return static_cast<double>(bytes) / kGiga; };
+    char text[400];
     std::snprintf(
         text, sizeof text,
-        "  on one GPU, layer by layer in 16 bits: weights %.2f GB, hidden states %.2f, keys "
-        "and values of a layer %.2f, cos and sin %.2f: %.2f GB; on eight GPUs as much on "
-        "each, eight documents at a time, an eighth of the hours\n",
-        bytes.weights / kGiga, bytes.hidden / kGiga, bytes.keys / kGiga, bytes.rope_table / kGiga,
-        bytes.Total() / kGiga);
+        "  on one GPU in 16 bits: weights %.2f GB, hidden states %.2f, keys and values of a layer "
+        "%.2f, working memory %.2f: %.2f GB; at least %.2f with %.2f in the host's\n"
+        "  on eight GPUs: as much on each, eight documents at a time, an eighth of the hours\n",
+        gb(all.bound), gb(all.hidden), gb(all.keys), gb(all.working), gb(all.Device()),
+        gb(least.Device()), gb(least.pinned));
     std::cout << text;
   }
   void PrintMemory(int64_t length) const {
     try {
-      const ForwardPlan plan = PlanForward(engine_, NeedsOf(config_, config_.stored, length),
-                                           MemoryBytesOf(job_.backend));
+      const ForwardPlan plan =
+          PlanForward(engine_, NeedsOf(config_, config_.stored, length, length),
+                      MemoryLimit(engine_, MemoryBytesOf(job_.backend)));
       std::cout << "  memory: " << plan.account.Text() << ", "
                 << (plan.scope == KvScope::kAllLayers ? "chunk by chunk" : "layer by layer")
                 << "\n";
@@ -227,7 +235,7 @@ std::unique_ptr<Tokenizer> TokenizerForTexts(const Job& job, const ModelConfig& 
 }
 
 int DryRun(const Job& job, const DryRunOptions& options) {
-  const auto engine = MakeEngine({job.backend.name, job.backend.threads});
+  const auto engine = MakeEngine(BackendOptionsOf(job.backend, LogMessage));
   const ModelConfig config = ReadModelConfig(job.model.path, OverridesOf(job.model));
   for (const StageOptions& stage : AllSearches(job)) {
     PlanStage(stage, ForeseenModel(job, stage, StageModelOf(config)));

@@ -128,7 +128,7 @@ class Evaluation {
 };
 
 int Run(const Arguments& arguments) {
-  const auto engine = MakeEngine(arguments.backend.options);
+  const auto engine = MakeEngine(arguments.backend.Options());
   const ModelFolder folder(arguments.model.path, arguments.model.Overrides());
   const auto tokenizer = OpenTokenizer(arguments.model.path, folder.config().shape.vocab);
   const Rotations rotations(arguments.rotation, folder.config());
@@ -143,9 +143,9 @@ int Run(const Arguments& arguments) {
                std::to_string(sliding->stride));
   }
   // Within the model's own window that masks nothing, so one setting serves all lengths.
-  const Scorer scorer(
-      *engine, folder,
-      {arguments.backend.MemoryBytes(), std::ranges::max(passes), !rotations.Extend()});
+  const Scorer scorer(*engine, folder,
+                      {arguments.backend.Options().memory_bytes, std::ranges::max(passes),
+                       !rotations.Extend()});
   if (!arguments.json) PrintHeader();
   const Evaluation evaluation(arguments, folder, rotations, sliding, scorer, texts);
   for (int64_t each : arguments.lengths) evaluation.Run(each);

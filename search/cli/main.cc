@@ -4,6 +4,7 @@
 #include <string>
 
 #include "eval/errors.h"
+#include "kernels/device_error.h"
 #include "search/cli/command.h"
 
 namespace longrope {
@@ -72,6 +73,8 @@ int main(int argc, char** argv) {
   } catch (const std::filesystem::filesystem_error& error) {
     return longrope::Report(error.path1().string() + ": " + error.code().message(),
                             longrope::kExitInput);
+  } catch (const longrope::DeviceError& error) {
+    return longrope::Report(error.what(), longrope::kExitInternal);
   } catch (const std::bad_alloc&) {
     return longrope::Report("out of memory (see backend.memory_gb, --memory-gb)",
                             longrope::kExitInternal);

@@ -1,6 +1,7 @@
 #include "search/cli/model_arguments.h"
 
 #include "eval/errors.h"
+#include "search/cli/console.h"
 
 namespace longrope {
 
@@ -41,13 +42,16 @@ void AddYarnArguments(CLI::App& command, YarnOptions* yarn) {
                    "Ends of YaRN's ramp between pairs, as transformers' truncate: false");
 }
 
-int64_t BackendArguments::MemoryBytes() const {
-  return memory_gb > 0 ? static_cast<int64_t>(memory_gb * 1e9) : DefaultMemoryBytes();
+BackendOptions BackendArguments::Options() const {
+  return {name, threads, dtype, static_cast<int64_t>(memory_gb * 1e9), LogMessage};
 }
 
 void AddBackendArguments(CLI::App& command, BackendArguments* arguments) {
-  command.add_option("--backend", arguments->options.name, "Engine: auto, reference");
-  command.add_option("--threads", arguments->options.threads, "0: all that the machine offers")
+  command.add_option("--backend", arguments->name,
+                     "Engine: auto (a CUDA device, else the CPU), cuda, reference (the CPU)");
+  command.add_option("--dtype", arguments->dtype,
+                     "Of weights and states on a CUDA device: bf16, f16, f32");
+  command.add_option("--threads", arguments->threads, "0: all that the machine offers")
       ->check(CLI::Range(0, 1024));
   command
       .add_option("--memory-gb", arguments->memory_gb,

@@ -31,10 +31,12 @@ void AddModelArguments(CLI::App& command, ModelArguments* arguments, bool requir
 void AddYarnArguments(CLI::App& command, YarnOptions* yarn);
 
 struct BackendArguments {
-  BackendOptions options;
+  std::string name = "auto", dtype = "bf16";
+  int threads = 0;
   double memory_gb = 0;  // --memory-gb; 0: most of what is free
 
-  int64_t MemoryBytes() const;
+  // What is not as a user may expect is said in the log.
+  BackendOptions Options() const;
 };
 
 void AddBackendArguments(CLI::App& command, BackendArguments* arguments);

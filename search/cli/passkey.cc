@@ -93,7 +93,7 @@ void PrintJson(int64_t length, std::span<const PasskeyResult> results) {
 }
 
 int Run(const Arguments& arguments) {
-  const auto engine = MakeEngine(arguments.backend.options);
+  const auto engine = MakeEngine(arguments.backend.Options());
   const ModelFolder folder(arguments.model.path, arguments.model.Overrides());
   const auto tokenizer = OpenTokenizer(arguments.model.path, folder.config().shape.vocab);
   const Rotations rotations(arguments.rotation, folder.config());
@@ -102,7 +102,7 @@ int Run(const Arguments& arguments) {
   MakePasskeyPrompt(*tokenizer, shortest, DrawPasskeys(arguments.seed, shortest, 1)[0]);
   rotations.Announce(arguments.lengths, engine->name());
   const Scorer scorer(*engine, folder,
-                      {arguments.backend.MemoryBytes(), longest, !rotations.Extend()});
+                      {arguments.backend.Options().memory_bytes, longest, !rotations.Extend()});
   if (!arguments.json) PrintHeader();
   std::vector<PasskeyResult> all;
   for (int64_t length : arguments.lengths) {

@@ -90,7 +90,7 @@ int Run(const Arguments& arguments) {
   if (arguments.table == "pairs" && !arguments.start_tokens.empty()) {
     throw InputError("--start-tokens: is for --table start-tokens");
   }
-  const auto engine = MakeEngine(arguments.backend.options);
+  const auto engine = MakeEngine(arguments.backend.Options());
   const ModelFolder folder(arguments.model.path, arguments.model.Overrides());
   const auto tokenizer = OpenTokenizer(arguments.model.path, folder.config().shape.vocab);
   const RopeShape shape = folder.config().Rope();
@@ -106,7 +106,7 @@ int Run(const Arguments& arguments) {
   const RopeFactors factors = file.Set().For(arguments.length);
   const Scorer scorer(
       *engine, folder,
-      {arguments.backend.MemoryBytes(), arguments.length, /*sliding_window=*/false});
+      {arguments.backend.Options().memory_bytes, arguments.length, /*sliding_window=*/false});
   const Texts texts(arguments, scorer, *tokenizer);
   LogMessage("perplexity of " + std::to_string(arguments.texts.size()) + " texts, " +
              std::to_string(arguments.length) + " tokens each, s = " + NumberText(ratio) +

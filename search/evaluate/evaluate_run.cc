@@ -136,7 +136,8 @@ void EvaluateRun::Bind(const std::string& name, const std::string& path) {
 
 void EvaluateRun::OpenTexts() {
   const Job& job = sources_.job();
-  engine_ = MakeEngine({job.backend.name, job.backend.threads});
+  engine_ = MakeEngine(BackendOptionsOf(
+      job.backend, [this](const std::string& line) { observer_.OnMessage(line); }));
   const ModelConfig base = ReadModelConfig(job.model.path, OverridesOf(job.model));
   tokenizer_ = OpenTokenizer(job.model.path, base.shape.vocab);
   StageOptions draw = stage_;

@@ -39,7 +39,8 @@ struct DataOptions {
 
 struct BackendJobOptions {
   std::string name = "auto";
-  int threads = 0;  // 0: all that the machine offers
+  int threads = 0;             // 0: all that the machine offers
+  std::string dtype = "bf16";  // of weights, states, keys and values on a CUDA device
   std::optional<double>
       memory_gb;  // for one document, weights included; unset: 4/5 of what is free
 };

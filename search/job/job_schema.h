@@ -76,6 +76,7 @@ template <class Visitor>
 void Describe(Visitor& visit, BackendJobOptions& o) {
   visit("name", o.name, KeyRole::kPlace, OneOf(BackendNames()));
   visit("threads", o.threads, KeyRole::kPlace, Range(0, 1024));
+  visit("dtype", o.dtype, KeyRole::kPlace, OneOf(BackendDTypes()));
   visit("memory_gb", o.memory_gb, KeyRole::kPlace, Range(0.001, 1e6));
 }
 

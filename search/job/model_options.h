@@ -19,9 +19,15 @@ inline StageModel StageModelOf(const ModelConfig& config) {
   return model;
 }
 
-// Memory that one document may take.
+// Memory that one document may take; 0: as much as is free.
 inline int64_t MemoryBytesOf(const BackendJobOptions& options) {
-  return options.memory_gb ? static_cast<int64_t>(*options.memory_gb * 1e9) : DefaultMemoryBytes();
+  return options.memory_gb ? static_cast<int64_t>(*options.memory_gb * 1e9) : 0;
+}
+
+// What computes.
+inline BackendOptions BackendOptionsOf(const BackendJobOptions& options,
+                                       std::function<void(const std::string&)> report) {
+  return {options.name, options.threads, options.dtype, MemoryBytesOf(options), std::move(report)};
 }
 
 // How a stage's documents are scored.

@@ -7,8 +7,10 @@
 
 #include "eval/backend.h"
 #include "eval/errors.h"
+#include "eval/evaluator_pool.h"
 #include "eval/storage/digest.h"
 #include "eval/storage/line_cache.h"
+#include "kernels/device_error.h"
 #include "search/job/key_token_reference.h"
 #include "search/job/model_options.h"
 #include "search/job/stage_documents.h"
@@ -39,16 +41,22 @@ std::optional<std::vector<uint8_t>> MarksAt(const std::string& positions, size_t
 
 }  // namespace
 
-ModelStages::ModelStages(const Job& job, RunObserver& observer, std::filesystem::path key_tokens)
-    : job_(job), observer_(observer), key_tokens_(std::move(key_tokens)) {}
+ModelStages::ModelStages(const Job& job, RunObserver& observer, std::filesystem::path key_tokens,
+                         std::vector<std::unique_ptr<Engine>> engines)
+    : job_(job),
+      observer_(observer),
+      engines_(std::move(engines)),
+      key_tokens_(std::move(key_tokens)) {}
 
 void ModelStages::Open(const std::string& path) {
   if (folder_ && path_ == path) return;
-  evaluator_.reset();
-  scorer_.reset();
+  Release();
   folder_.reset();
   digest_.clear();
-  if (!engine_) engine_ = MakeEngine({job_.backend.name, job_.backend.threads});
+  if (engines_.empty()) {
+    engines_ = MakeEngines(BackendOptionsOf(
+        job_.backend, [this](const std::string& line) { observer_.OnMessage(line); }));
+  }
   folder_ = std::make_unique<ModelFolder>(path, OverridesOf(job_.model));
   path_ = path;
 }
@@ -73,22 +81,42 @@ void ModelStages::BindFor(const StageOptions& stage) {
     observer_.OnMessage("stage " + stage.name + ": the model's sliding window of " +
                         std::to_string(sliding) + " tokens is off: factors are applied beyond it");
   }
-  if (!scorer_ || window != window_) {
-    evaluator_.reset();
-    scorer_.reset();  // two copies of the weights might not fit
-    scorer_ = std::make_unique<Scorer>(*engine_, *folder_, ScorerOptionsOf(job_, stage, window));
+  // Where a device keeps what depends on the longest document.
+  const bool reaches = stage.length <= longest_ || !engines_.front()->DeviceBytes();
+  if (scorers_.empty() || window != window_ || !reaches) {
+    Release();  // two copies of the weights might not fit
+    DropLost();
+    std::vector<std::unique_ptr<Scorer>> scorers;
+    for (size_t i = 0; i < engines_.size(); ++i) {
+      ScorerOptions options = ScorerOptionsOf(job_, stage, window);
+      options.devices = static_cast<int>(engines_.size() - i);
+      try {
+        scorers.push_back(std::make_unique<Scorer>(*engines_[i], *folder_, options));
+      } catch (const DeviceError& error) {
+        if (error.kind() != DeviceError::Kind::kLost || engines_.size() == 1) throw;
+        OnLost(i, error.what());
+        scorers.emplace_back();  // in step with engines_
+      }
+    }
+    scorers_ = std::move(scorers);
+    DropLost();
     window_ = window;
+    longest_ = stage.length;
   }
-  const ForwardPlan plan = scorer_->Plan(stage.length);
+  const Engine& engine = *engines_.front();
+  const ForwardPlan plan = scorers_.front()->Plan(stage.length);
   observer_.OnMessage(
-      "stage " + stage.name + ": engine " + std::string(engine_->name()) + ", " +
-      std::to_string(engine_->Threads()) + " threads, " +
+      "stage " + stage.name + ": engine " + std::string(engine.name()) +
+      (engines_.size() > 1 ? " on " + std::to_string(engines_.size()) + " devices" : "") + ", " +
+      std::to_string(engine.Threads()) + " threads, " +
       (plan.scope == KvScope::kAllLayers ? "chunk by chunk through all layers" : "layer by layer") +
       "; memory: " + plan.account.Text());
 }
 
 Evaluator* ModelStages::For(const StageOptions& stage, const std::string& path,
                             std::stop_token stop) {
+  evaluator_.reset();
+  DropLost();
   Open(path);
   // A fine-tune keeps the tokenizer, and need not copy it.
   const auto tokenizer = OpenTokenizer(job_.model.path, folder_->config().shape.vocab);
@@ -97,8 +125,35 @@ Evaluator* ModelStages::For(const StageOptions& stage, const std::string& path,
   if (!MarkScored(stage, *tokenizer, &documents, std::move(stop))) return nullptr;
   BindFor(stage);
   if (digest_.empty()) digest_ = folder_->Digest();
-  evaluator_ = std::make_unique<ModelEvaluator>(*scorer_, std::move(documents), digest_);
+  evaluator_ = EvaluatorOf(std::move(documents));
   return evaluator_.get();
+}
+
+std::unique_ptr<Evaluator> ModelStages::EvaluatorOf(std::vector<Document> documents) {
+  std::vector<std::unique_ptr<Evaluator>> members;
+  for (const auto& scorer : scorers_) {
+    members.push_back(std::make_unique<ModelEvaluator>(*scorer, documents, digest_));
+  }
+  if (members.size() == 1) return std::move(members.front());
+  return std::make_unique<EvaluatorPool>(
+      std::move(members), [this](size_t engine, const std::string& why) { OnLost(engine, why); });
+}
+
+void ModelStages::OnLost(size_t engine, const std::string& why) {
+  lost_.push_back(engine);
+  observer_.OnMessage("a device is lost, what it was to do goes to another: " + why);
+}
+
+void ModelStages::DropLost() {
+  std::ranges::sort(lost_, std::greater());
+  for (const size_t engine : lost_) {
+    const auto at = static_cast<std::ptrdiff_t>(engine);
+    if (!scorers_.empty()) scorers_.erase(scorers_.begin() + at);
+    engines_.erase(engines_.begin() + at);
+  }
+  all_lost_ = all_lost_ || (!lost_.empty() && engines_.empty());
+  lost_.clear();
+  if (all_lost_) throw DeviceError(DeviceError::Kind::kLost, "all devices are lost");
 }
 
 bool ModelStages::MarkScored(const StageOptions& stage, const Tokenizer& tokenizer,
@@ -115,14 +170,14 @@ bool ModelStages::MarkScored(const StageOptions& stage, const Tokenizer& tokeniz
 
 bool ModelStages::MarkKeyTokens(const StageOptions& stage, const Tokenizer& tokenizer,
                                 std::vector<Document>* documents, std::stop_token stop) {
-  evaluator_.reset();
-  scorer_.reset();  // the reference's weights take their place
+  Release();  // the reference's weights take their place
   const int64_t window = folder_->config().OriginalLength();
-  KeyTokenReference reference(*engine_, job_, stage, tokenizer, window);
+  KeyTokenReference reference(*engines_.front(), job_, stage, tokenizer, window);
   LineCache found(FileSystem::Real(), key_tokens_);
   for (Document& document : *documents) {
     document.objective = "key tokens by " + reference.text() + ", short context " +
-                         std::to_string(window) + ", engine " + std::string(engine_->name());
+                         std::to_string(window) + ", engine " +
+                         std::string(engines_.front()->name());
     const std::string key = document.digest + " " + Sha256Hex(document.objective);
     const std::string* before = found.Find(key);
     auto marks = before != nullptr ? MarksAt(*before, document.tokens.size()) : std::nullopt;
@@ -148,7 +203,7 @@ bool ModelStages::MarkKeyTokens(const StageOptions& stage, const Tokenizer& toke
 
 void ModelStages::Release() {
   evaluator_.reset();
-  scorer_.reset();
+  scorers_.clear();
 }
 
 std::string ModelStages::FindNonFiniteWeight() {

@@ -14,9 +14,10 @@ namespace longrope {
 
 class ModelStages final : public StageEvaluators {
  public:
-  // Key tokens that were found are kept in a file of that name, for later processes. Everything
-  // outlives it.
-  ModelStages(const Job& job, RunObserver& observer, std::filesystem::path key_tokens);
+  // Key tokens that were found are kept in a file of that name, for later processes. `engines`: of
+  // one kind, one a device; none: those of the job's backend. Everything outlives it.
+  ModelStages(const Job& job, RunObserver& observer, std::filesystem::path key_tokens,
+              std::vector<std::unique_ptr<Engine>> engines = {});
   StageModel ModelAt(const std::string& path) override;
   Evaluator* For(const StageOptions& stage, const std::string& path, std::stop_token stop) override;
   void Release() override;
@@ -26,8 +27,13 @@ class ModelStages final : public StageEvaluators {
   // Sees to it that folder_ is the model at `path`.
   void Open(const std::string& path);
   void Announce(const StageOptions& stage, const std::vector<Document>& documents) const;
-  // Sees to it that scorer_ masks as this stage needs it.
+  // Sees to it that the model is bound on every device, and masks as this stage needs it.
   void BindFor(const StageOptions& stage);
+  std::unique_ptr<Evaluator> EvaluatorOf(std::vector<Document> documents);
+  // Leaves out engines whose device was lost. Throws the last loss if none is left.
+  void DropLost();
+  // Marks an engine, and says so; any thread, one at a time.
+  void OnLost(size_t engine, const std::string& why);
   // Which tokens of the documents count. False if stopped.
   bool MarkScored(const StageOptions& stage, const Tokenizer& tokenizer,
                   std::vector<Document>* documents, std::stop_token stop);
@@ -36,14 +42,17 @@ class ModelStages final : public StageEvaluators {
 
   const Job& job_;
   RunObserver& observer_;
-  std::unique_ptr<Engine> engine_;
-  std::string path_;  // of folder_
+  std::vector<std::unique_ptr<Engine>> engines_;  // one a device
+  std::vector<size_t> lost_;                      // of engines_
+  bool all_lost_ = false;  // another kind of engine would not give the same scores
+  std::string path_;       // of folder_
   std::unique_ptr<ModelFolder> folder_;
   std::string digest_;  // of folder_; "" until it is needed
   std::filesystem::path key_tokens_;
-  std::unique_ptr<Scorer> scorer_;
-  bool window_ = false;  // does scorer_ mask beyond the sliding window?
-  std::unique_ptr<ModelEvaluator> evaluator_;
+  std::vector<std::unique_ptr<Scorer>> scorers_;  // of each engine; none where nothing is bound
+  bool window_ = false;                           // do they mask beyond the sliding window?
+  int64_t longest_ = 0;  // tokens of the longest document that they are bound for
+  std::unique_ptr<Evaluator> evaluator_;
 };
 
 }  // namespace longrope

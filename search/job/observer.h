@@ -16,6 +16,7 @@ struct Progress : StageProgress {
   double seconds = 0;                                     // that the newest score took
 };
 
+// Messages and warnings may come from any thread; progress from one at a time.
 class RunObserver {
  public:
   virtual ~RunObserver() = default;

@@ -48,7 +48,7 @@ struct Bound {
   std::unique_ptr<Sequence> sequence;
 
   Bound(int64_t isa, int64_t length) : engine(EngineOf(isa)) {
-    model = engine->Bind(Shape(), weights);
+    model = engine->Bind(Shape(), weights, INT64_MAX);
     tokens.assign(static_cast<size_t>(length), 1);
     table = BuildRopeTable(Factors(), {64, 100000, 8192}, length, engine->Threads());
     sequence = model->Open(tokens, table, KvScope::kOneLayer);

@@ -37,13 +37,11 @@ class RoundEngine final : public Engine {
   std::string_view build() const override { return "by hand"; }
   int64_t Grain() const override { return 16; }
   int Threads() const override { return 3; }
-  int64_t WeightBytes(const ModelShape&, DType stored) const override {
-    return stored == DType::kF32 ? 0 : 5000;
+  EngineBytes Bytes(const MemoryNeeds& needs) const override {
+    return {needs.stored == DType::kF32 ? 0 : 5000,
+            needs.tokens * (needs.scope == KvScope::kAllLayers ? 300 : 100)};
   }
-  int64_t SequenceBytes(const ModelShape&, int64_t tokens, KvScope scope) const override {
-    return tokens * (scope == KvScope::kAllLayers ? 300 : 100);
-  }
-  std::unique_ptr<Model> Bind(const ModelShape&, const WeightSource&) const override {
+  std::unique_ptr<Model> Bind(const ModelShape&, const WeightSource&, int64_t) const override {
     throw std::logic_error("nothing to bind");
   }
 };
@@ -259,7 +257,7 @@ TEST(MemoryAccount, EqualsWhatIsReallyAllocated) {
     const RopeTable table = BuildRopeTable(plain, {8, 10000, 0}, 5000, 2);
     expect_close(Allocated() - before, plan.account.rope_table);
     before = Allocated();
-    const auto model = engine->Bind(shape, weights);
+    const auto model = engine->Bind(shape, weights, 5000);
     expect_close(Allocated() - before, plan.account.weights);
     before = Allocated();
     const auto sequence = model->Open(tokens, table, scope);

@@ -133,7 +133,7 @@ TEST_F(ScorerTest, SlidingWindowIsAnOption) {
 TEST_F(ScorerTest, ScoreDoesNotDependOnTheMemoryAllowed) {
   const auto tokens = Tokens(300, 4);
   const auto need = [&](KvScope scope) {
-    return PlanScope(*engine_, NeedsOf(folder_.config(), folder_.stored(), 300), scope)
+    return PlanScope(*engine_, NeedsOf(folder_.config(), folder_.stored(), 300, 300), scope)
         .account.Total();
   };
   const Scorer tight(*engine_, folder_, {.memory_bytes = need(KvScope::kOneLayer)});

@@ -39,16 +39,5 @@ TEST(Work, OfAWindowIsLess) {
   EXPECT_EQ(MeanKeys(shape, 4096), 2048);
 }
 
-TEST(Work, TwoMillionTokensTakeSixteenGibibytesOfStatesAndThirtyTwoOfKeys) {
-  const DeviceBytes bytes = LayerByLayerBytes(kLlama7b, false, 2097152);
-  constexpr double kGib = 1024.0 * 1024 * 1024;
-  EXPECT_EQ(bytes.hidden, 16 * kGib);
-  EXPECT_EQ(bytes.keys, 32 * kGib);
-  EXPECT_EQ(bytes.rope_table, kGib);
-  ModelShape grouped = kLlama7b;
-  grouped.kv_heads = 8;
-  EXPECT_EQ(LayerByLayerBytes(grouped, false, 2097152).keys, 8 * kGib);
-}
-
 }  // namespace
 }  // namespace longrope

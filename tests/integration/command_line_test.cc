@@ -35,8 +35,8 @@ TEST(CommandLine, BadUsageIsOneLineAndExitCodeTwo) {
                                      testing::Passage(), "--lengths", "64", "--method", "yarm"})),
                 {"'yarm'", "none, pi, ntk, dynamic-ntk, yarn"});
   ExpectRefused(RunProcess(Longrope({"eval", "--model", testing::Tiny(), "--text",
-                                     testing::Passage(), "--lengths", "64", "--backend", "cuda"})),
-                {"'cuda'", "auto, reference"});
+                                     testing::Passage(), "--lengths", "64", "--backend", "gpu"})),
+                {"'gpu'", "auto, reference, cuda"});
 }
 
 TEST(CommandLine, AFullStdoutIsReported) {

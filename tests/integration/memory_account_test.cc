@@ -43,7 +43,7 @@ double MeasuredPeak(const Engine& engine, const WeightSource& weights, int64_t c
   for (size_t i = 0; i < tokens.size(); ++i) {
     tokens[i] = static_cast<int32_t>(i * 7919 % 49152);
   }
-  const auto model = engine.Bind(needs.shape, weights);
+  const auto model = engine.Bind(needs.shape, weights, INT64_MAX);
   const RopeFactors factors{std::vector<float>(32, 8.0f), 4, 1.1};
   const RopeTable table = BuildRopeTable(factors, needs.rope, count, engine.Threads());
   // The last block alone is scored: the head takes memory for one block, whatever it scores.

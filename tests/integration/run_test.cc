@@ -195,8 +195,9 @@ TEST(Search, ADryRunPrintsTheJobAndItsCostAndWritesNothing) {
   const auto before = testing::Snapshot(folder.path());
   const Output output = RunProcess(Longrope({"search", job, "--dry-run"}));
   EXPECT_EQ(output.code, 0) << output.err;
-  for (const char* part : {"population: 6", "evaluations: 14",
-                           "scores: ", "memory: ", "time here: ", "fitness: ", "held-out: "}) {
+  for (const char* part :
+       {"population: 6", "evaluations: 14", "scores: ", "memory: ", "time here: ", "fitness: ",
+        "held-out: ", "on one GPU in 16 bits: weights 0.01 GB, "}) {
     EXPECT_NE(output.out.find(part), std::string::npos) << part << " in " << output.out;
   }
   EXPECT_EQ(testing::Snapshot(folder.path()), before);

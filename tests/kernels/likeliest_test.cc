@@ -62,7 +62,7 @@ Scored ScoreRows(const Engine& engine, const ModelShape& shape, const WeightSour
   const auto count = static_cast<int64_t>(tokens.size());
   const RopeTable table =
       BuildRopeTable(kFactors, {shape.head_dim, kBase, 0}, count, engine.Threads());
-  const auto model = engine.Bind(shape, weights);
+  const auto model = engine.Bind(shape, weights, INT64_MAX);
   const auto sequence = model->Open(tokens, table, options.scope);
   for (int layer = 0; layer < shape.layers; ++layer) {
     for (int64_t begin = 0; begin < count; begin += options.chunk) {
@@ -241,7 +241,7 @@ TEST(Likeliest, HasAnElementForEachRowOrNone) {
   const ModelShape shape = OddShape(5);
   const RandomWeights weights(shape, {});
   const auto engine = MakeReferenceEngine<float>({});
-  const auto model = engine->Bind(shape, weights);
+  const auto model = engine->Bind(shape, weights, INT64_MAX);
   const RopeTable table = BuildRopeTable(kFactors, {6, kBase, 0}, 8, 1);
   const auto sequence = model->Open(RandomTokens(8, 5), table, KvScope::kAllLayers);
   const std::vector<int32_t> targets(8, 0);

@@ -55,7 +55,7 @@ std::vector<double> EngineNats(const Engine& engine, const ModelShape& shape,
                                const WeightSource& weights, const std::vector<int32_t>& tokens,
                                const RopeFactors& factors, KvScope scope = KvScope::kAllLayers,
                                int64_t chunk = 0) {
-  const auto model = engine.Bind(shape, weights);
+  const auto model = engine.Bind(shape, weights, INT64_MAX);
   const auto count = static_cast<int64_t>(tokens.size());
   const RopeTable table =
       BuildRopeTable(factors, {shape.head_dim, kBase, 0}, count, engine.Threads());
@@ -221,7 +221,7 @@ TEST(ReferenceEngine, TargetsThatAreNotScoredAreZero) {
   const RandomWeights weights(shape, {});
   const auto tokens = RandomTokens(400, shape.vocab);
   const auto engine = MakeReferenceEngine<float>({.threads = 2});
-  const auto model = engine->Bind(shape, weights);
+  const auto model = engine->Bind(shape, weights, INT64_MAX);
   const RopeFactors factors = Factors(shape.head_dim, 0);
   const RopeTable table = BuildRopeTable(factors, {shape.head_dim, kBase, 0}, 400, 2);
   const auto all = *TokenNats(*model, shape, {KvScope::kAllLayers, 256, {}}, tokens, table, {});
@@ -239,17 +239,17 @@ TEST(ReferenceEngine, RefusesTensorsThatDoNotFitTheShape) {
   ModelShape other = shape;
   other.ffn += 1;
   const auto engine = MakeReferenceEngine<float>({});
-  EXPECT_THROW(engine->Bind(other, weights), std::invalid_argument);
+  EXPECT_THROW(engine->Bind(other, weights, INT64_MAX), std::invalid_argument);
   other = shape;
   other.vocab -= 1;
-  EXPECT_THROW(engine->Bind(other, weights), std::invalid_argument);
+  EXPECT_THROW(engine->Bind(other, weights, INT64_MAX), std::invalid_argument);
 }
 
 TEST(ReferenceEngine, RefusesRowsOutOfOrderOrOffTheGrain) {
   const ModelShape shape = OddShape();
   const RandomWeights weights(shape, {});
   const auto engine = MakeReferenceEngine<float>({});
-  const auto model = engine->Bind(shape, weights);
+  const auto model = engine->Bind(shape, weights, INT64_MAX);
   const RopeTable table = BuildRopeTable(Factors(6, 0), {6, kBase, 0}, 300, 1);
   const auto sequence = model->Open(RandomTokens(300, shape.vocab), table, KvScope::kAllLayers);
   EXPECT_THROW(sequence->Extend(0, {64, 128}), std::invalid_argument);

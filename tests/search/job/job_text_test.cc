@@ -104,7 +104,7 @@ TEST(JobIdentity, LeavesOutPlacesThreadsAndBudgets) {
   other.model.path = "/a";
   other.data.path = "/b";
   other.output.folder = "/c";
-  other.backend = {"reference", 9, 3.5};
+  other.backend = {"reference", 9, "f32", 3.5};
   for (StageOptions& stage : other.stages) {
     stage.evolution.generations += 5;
     stage.max_evaluations = 99999;

@@ -218,7 +218,7 @@ TEST(PipelineResume, AcceptsOtherBudgetsThreadsPathsAndNames) {
   run.job.name = "other";
   run.job.model.path = "/elsewhere";
   run.job.data.path = "/books";
-  run.job.backend = {"reference", 3, 1.5};
+  run.job.backend = {"reference", 3, "f32", 1.5};
   run.job.stages[0].max_evaluations = 1000;
   run.job.stages[0].max_hours = 1000;
   run.StopAfter(kSmallScores);

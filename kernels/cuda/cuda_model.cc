@@ -1,0 +1,179 @@
+#include "kernels/cuda/cuda_model.h"
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+#include <stdexcept>
+#include <vector>
+
+#include "kernels/cuda/cuda_sequence.h"
+#include "kernels/dtype.h"
+#include "kernels/parallel.h"
+
+namespace longrope::cuda {
+namespace {
+
+constexpr int64_t kMinBlockRows = 128;
+
+struct RoleShape {
+  WeightRole role;
+  const char* name;
+  int64_t rows, cols;
+};
+
+// The matrices of a layer, in the order of LayerMatrices.
+std::vector<RoleShape> LayerRoles(const ModelShape& s) {
+  const int64_t query = int64_t{s.heads} * s.head_dim, kv = int64_t{s.kv_heads} * s.head_dim;
+  return {{WeightRole::kQuery, "query", query, s.hidden},
+          {WeightRole::kKey, "key", kv, s.hidden},
+          {WeightRole::kValue, "value", kv, s.hidden},
+          {WeightRole::kOutput, "output", s.hidden, query},
+          {WeightRole::kGate, "gate", s.ffn, s.hidden},
+          {WeightRole::kUp, "up", s.ffn, s.hidden},
+          {WeightRole::kDown, "down", s.hidden, s.ffn}};
+}
+
+TensorView Checked(const WeightSource& weights, const RoleShape& expected, int layer) {
+  const TensorView view = weights.Get(expected.role, layer);
+  if (view.rows != expected.rows || view.cols != expected.cols || view.data == nullptr) {
+    throw std::invalid_argument(std::string(expected.name) + " is [" + std::to_string(view.rows) +
+                                ", " + std::to_string(view.cols) + "], expected [" +
+                                std::to_string(expected.rows) + ", " +
+                                std::to_string(expected.cols) + "]");
+  }
+  return view;
+}
+
+template <class T>
+T FromFloatHost(float value) {
+  if constexpr (std::is_same_v<T, __half>) return __float2half_rn(value);
+  if constexpr (std::is_same_v<T, __nv_bfloat16>) return __float2bfloat16_rn(value);
+  if constexpr (std::is_same_v<T, float>) return value;
+}
+
+template <class T>
+constexpr DType StoredAs() {
+  return std::is_same_v<T, float>    ? DType::kF32
+         : std::is_same_v<T, __half> ? DType::kF16
+                                     : DType::kBF16;
+}
+
+// The stored numbers as T.
+template <class T>
+void Convert(const TensorView& view, T* out, int threads) {
+  ParallelFor(view.rows, threads, [&](int64_t row, int) {
+    const int64_t begin = row * view.cols;
+    if (view.dtype == StoredAs<T>()) {
+      std::memcpy(out + begin, view.data + begin * SizeOf(view.dtype),
+                  static_cast<size_t>(view.cols) * sizeof(T));
+      return;
+    }
+    for (int64_t i = begin; i < begin + view.cols; ++i) {
+      out[i] = FromFloatHost<T>(LoadFloat(view.data, view.dtype, i));
+    }
+  });
+}
+
+template <class T>
+DeviceArray<T> Uploaded(const TensorView& view, int threads) {
+  const int64_t count = view.rows * view.cols;
+  std::vector<T> converted(static_cast<size_t>(count));
+  Convert(view, converted.data(), threads);
+  DeviceArray<T> array(count);
+  Upload(array.get(), converted.data(), count);
+  return array;
+}
+
+}  // namespace
+
+template <class T>
+CudaModel<T>::CudaModel(int device, const PassShape& pass, const Placement& where,
+                        const WeightSource& weights, int threads,
+                        std::function<void(const std::string&)> report)
+    : device_(device),
+      pass_(pass),
+      where_(where),
+      report_(std::move(report)),
+      block_rows_(pass.block_rows) {
+  UseDevice(device);
+  const ModelShape& s = pass_.model;
+  embedding_ = Uploaded<T>(
+      Checked(weights, {WeightRole::kEmbedding, "embedding", s.vocab, s.hidden}, 0), threads);
+  const TensorView head = Checked(weights, {WeightRole::kHead, "head", s.vocab, s.hidden}, 0);
+  if (!pass_.tied_head) head_ = Uploaded<T>(head, threads);
+  BindNorms(weights);
+  BindLayers(weights, threads);
+}
+
+template <class T>
+void CudaModel<T>::BindNorms(const WeightSource& weights) {
+  const ModelShape& s = pass_.model;
+  std::vector<float> norms;
+  const auto add = [&](WeightRole role, const char* name, int layer) {
+    const TensorView view = Checked(weights, {role, name, 1, s.hidden}, layer);
+    for (int64_t i = 0; i < s.hidden; ++i) norms.push_back(LoadFloat(view.data, view.dtype, i));
+  };
+  for (int layer = 0; layer < s.layers; ++layer) {
+    add(WeightRole::kInputNorm, "input norm", layer);
+    add(WeightRole::kFfnNorm, "ffn norm", layer);
+  }
+  add(WeightRole::kFinalNorm, "final norm", 0);
+  norms_ = DeviceArray<float>(static_cast<int64_t>(norms.size()));
+  Upload(norms_.get(), norms.data(), static_cast<int64_t>(norms.size()));
+}
+
+template <class T>
+void CudaModel<T>::BindLayers(const WeightSource& weights, int threads) {
+  const ModelShape& s = pass_.model;
+  const int64_t elements = LayerElements(s);
+  if (where_.weights) {
+    layers_ = DeviceArray<T>(s.layers * elements);
+  } else {
+    pinned_layers_ = PinnedArray<T>(s.layers * elements);
+  }
+  std::vector<T> converted(static_cast<size_t>(where_.weights ? elements : 0));
+  for (int layer = 0; layer < s.layers; ++layer) {
+    T* out = where_.weights ? converted.data() : pinned_layers_.get() + layer * elements;
+    for (const RoleShape& role : LayerRoles(s)) {
+      Convert(Checked(weights, role, layer), out, threads);
+      out += MatrixElements(role.rows, role.cols);
+    }
+    if (where_.weights) Upload(layers_.get() + layer * elements, converted.data(), elements);
+  }
+}
+
+template <class T>
+LayerMatrices<T> CudaModel<T>::MatricesAt(const T* layer) const {
+  const T* at[7];
+  size_t i = 0;
+  for (const RoleShape& role : LayerRoles(pass_.model)) {
+    at[i++] = layer;
+    layer += MatrixElements(role.rows, role.cols);
+  }
+  return {at[0], at[1], at[2], at[3], at[4], at[5], at[6]};
+}
+
+template <class T>
+std::unique_ptr<Sequence> CudaModel<T>::Open(std::span<const int32_t> tokens, const RopeTable& rope,
+                                             KvScope scope) const {
+  UseDevice(device_);
+  for (;;) {
+    int64_t block = block_rows_;
+    try {
+      return std::make_unique<CudaSequence<T>>(*this, tokens, rope, scope, block);
+    } catch (const DeviceError& error) {
+      if (error.kind() != DeviceError::Kind::kOutOfMemory || block / 2 < kMinBlockRows) throw;
+      // Unless another thread has done so meanwhile.
+      if (block_rows_.compare_exchange_strong(block, block / 2) && report_) {
+        report_("memory does not hold blocks of " + std::to_string(block) +
+                " rows; going on with " + std::to_string(block / 2) + " (" + error.what() + ")");
+      }
+    }
+  }
+}
+
+template class CudaModel<float>;
+template class CudaModel<__half>;
+template class CudaModel<__nv_bfloat16>;
+
+}  // namespace longrope::cuda
