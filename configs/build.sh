@@ -20,5 +20,5 @@ esac
 if command -v ccache >/dev/null; then options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
 
 echo "== build: .build/$name"
-cmake -S "$root" -B "$root/.build/$name" -G Ninja "${options[@]}" >/dev/null
+cmake -S "$root" -B "$root/.build/$name" -G Ninja "${options[@]}" | sed -n 's/^-- \(.*CUDA engine.*\)/\1/p'
 cmake --build "$root/.build/$name" ${*:+--target "$@"}

@@ -52,6 +52,10 @@ const std::vector<std::string>& BackendDTypes() {
   return names;
 }
 
+DType DTypeOf(const std::string& name) {
+  return name == "f32" ? DType::kF32 : name == "f16" ? DType::kF16 : DType::kBF16;
+}
+
 int64_t MemoryLimit(const Engine& engine, int64_t asked) {
   return asked > 0 ? asked : engine.DeviceBytes().value_or(DefaultMemoryBytes());
 }
@@ -69,9 +73,7 @@ void RefuseUnknown(const std::string& what, const std::string& name,
 std::unique_ptr<Engine> MakeEngineOn(int device, const BackendOptions& options) {
   CudaOptions cuda;
   cuda.device = device;
-  cuda.type = options.dtype == "f32"   ? DType::kF32
-              : options.dtype == "f16" ? DType::kF16
-                                       : DType::kBF16;
+  cuda.type = DTypeOf(options.dtype);
   cuda.memory_bytes = options.memory_bytes;
   cuda.threads = options.threads;
   cuda.report = options.report;
@@ -119,6 +121,19 @@ std::unique_ptr<Engine> MakeEngine(const BackendOptions& options) {
   auto engines = MakeCudaEngines(options, 1);
   if (!engines.empty()) return std::move(engines.front());
   return MakeReferenceEngine<float>({.threads = options.threads});
+}
+
+std::unique_ptr<Engine> MakeEngineToPlan(BackendOptions options) {
+  if (options.name == "cuda") {
+    const CudaDevices devices = FindCudaDevices();
+    if (devices.usable.empty()) {
+      if (options.report) {
+        options.report("backend cuda: " + devices.why_none + "; planned with the CPU instead");
+      }
+      options.name = "reference";
+    }
+  }
+  return MakeEngine(options);
 }
 
 std::vector<std::unique_ptr<Engine>> MakeEngines(const BackendOptions& options) {

@@ -36,6 +36,13 @@ int64_t MemoryLimit(const Engine& engine, int64_t asked);
 // Throws InputError that lists the names, or says why there is no device.
 std::unique_ptr<Engine> MakeEngine(const BackendOptions& options);
 
+// As MakeEngine for what only foresees costs: where CUDA is asked for and there is no device, the
+// CPU, which is reported.
+std::unique_ptr<Engine> MakeEngineToPlan(BackendOptions options);
+
+// The format that a name of BackendDTypes means.
+DType DTypeOf(const std::string& name);
+
 // One engine for every device of that backend that is of the first one's kind.
 std::vector<std::unique_ptr<Engine>> MakeEngines(const BackendOptions& options);
 

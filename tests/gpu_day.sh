@@ -28,6 +28,10 @@ if [ "$stand_in" = yes ]; then
   link() { "${CXX:-g++}" -fopenmp "$@"; }
   arguments=(--small)
 else
+  if [ -z "${GPU_DAY_ARCH:-}" ] && ! nvidia-smi -L > /dev/null 2>&1; then
+    echo "gpu_day.sh: no GPU here; --stand-in tries the kit out on a CPU, GPU_DAY_ARCH=sm_90 only builds it" >&2
+    exit 2
+  fi
   nvcc=${NVCC:-$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)}
   toolkit=$(dirname "$(dirname "$(readlink -f "$nvcc")")")
   host_code+=(tests/gpu_day/thread_order.cc)
@@ -52,7 +56,9 @@ done
 finish
 link "${objects[@]}" -o "$out/gpu_day"
 
-report=$out/gpu-day-$(date +%F).md
+name=gpu-day
+if [ "$stand_in" = yes ]; then name=stand-in-day; fi
+report=$out/$name-$(date +%F).md
 code=0
 "$out/gpu_day" "${arguments[@]}" > "$report" || code=$?
 if [ "$stand_in" = no ] && command -v python3 > /dev/null && python3 -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2> /dev/null; then

@@ -115,7 +115,12 @@ CudaDevices FindCudaDevices() {
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status == cudaErrorInsufficientDriver) {
     cudaGetLastError();  // it must not come out of a later call
-    return {{}, "no NVIDIA driver, or one older than CUDA " + VersionText(CUDART_VERSION)};
+    int version = 0;
+    cudaDriverGetVersion(&version);  // 0 without one
+    return {{},
+            version == 0 ? "no NVIDIA driver"
+                         : "the NVIDIA driver goes up to CUDA " + VersionText(version) +
+                               ", this program wants " + VersionText(CUDART_VERSION)};
   }
   if (status != cudaSuccess) {
     cudaGetLastError();

@@ -111,7 +111,9 @@ class Costs {
 
   // What the CUDA engine would take, whether there is one here or not.
   void PrintDevice(int64_t length) const {
-    const cuda::PassShape pass{.model = ShapeAt(length), .tied_head = config_.tied_head};
+    const cuda::PassShape pass{.model = ShapeAt(length),
+                               .tied_head = config_.tied_head,
+                               .type = DTypeOf(job_.backend.dtype)};
     const auto of = [&](const cuda::Placement& where) {
       return cuda::MemoryOf(pass, length, KvScope::kOneLayer, where);
     };
@@ -120,12 +122,25 @@ class Costs {
     char text[400];
     std::snprintf(
         text, sizeof text,
-        "  on one GPU in 16 bits: weights %.2f GB, hidden states %.2f, keys and values of a layer "
-        "%.2f, working memory %.2f: %.2f GB; at least %.2f with %.2f in the host's\n"
-        "  on eight GPUs: as much on each, eight documents at a time, an eighth of the hours\n",
-        gb(all.bound), gb(all.hidden), gb(all.keys), gb(all.working), gb(all.Device()),
-        gb(least.Device()), gb(least.pinned));
+        "  on one GPU in %s: weights %.2f GB, hidden states %.2f, keys and values of a layer %.2f, "
+        "working memory %.2f: %.2f GB; at least %.2f GB, with %.2f GB of the host's memory\n",
+        job_.backend.dtype.c_str(), gb(all.bound), gb(all.hidden), gb(all.keys), gb(all.working),
+        gb(all.Device()), gb(least.Device()), gb(least.pinned));
     std::cout << text;
+    if (const int64_t allowed = MemoryBytesOf(job_.backend); allowed > 0) {
+      const cuda::PassMemory placed = of(cuda::Place(pass, length, allowed));
+      std::snprintf(text, sizeof text, "  of %.2f GB (backend.memory_gb): ", gb(allowed));
+      std::cout << text;
+      if (placed.Device() <= allowed) {
+        std::snprintf(text, sizeof text, "%.2f GB, and %.2f GB of the host's memory\n",
+                      gb(placed.Device()), gb(placed.pinned));
+        std::cout << text;
+      } else {
+        std::cout << "does not fit\n";
+      }
+    }
+    std::cout
+        << "  on eight GPUs: as much on each, eight documents at a time, an eighth of the hours\n";
   }
   void PrintMemory(int64_t length) const {
     try {
@@ -235,7 +250,7 @@ std::unique_ptr<Tokenizer> TokenizerForTexts(const Job& job, const ModelConfig& 
 }
 
 int DryRun(const Job& job, const DryRunOptions& options) {
-  const auto engine = MakeEngine(BackendOptionsOf(job.backend, LogMessage));
+  const auto engine = MakeEngineToPlan(BackendOptionsOf(job.backend, LogMessage));
   const ModelConfig config = ReadModelConfig(job.model.path, OverridesOf(job.model));
   for (const StageOptions& stage : AllSearches(job)) {
     PlanStage(stage, ForeseenModel(job, stage, StageModelOf(config)));

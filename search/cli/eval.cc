@@ -143,9 +143,9 @@ int Run(const Arguments& arguments) {
                std::to_string(sliding->stride));
   }
   // Within the model's own window that masks nothing, so one setting serves all lengths.
-  const Scorer scorer(*engine, folder,
-                      {arguments.backend.Options().memory_bytes, std::ranges::max(passes),
-                       !rotations.Extend()});
+  const Scorer scorer(
+      *engine, folder,
+      {arguments.backend.Options().memory_bytes, std::ranges::max(passes), !rotations.Extend()});
   if (!arguments.json) PrintHeader();
   const Evaluation evaluation(arguments, folder, rotations, sliding, scorer, texts);
   for (int64_t each : arguments.lengths) evaluation.Run(each);

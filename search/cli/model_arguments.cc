@@ -47,10 +47,11 @@ BackendOptions BackendArguments::Options() const {
 }
 
 void AddBackendArguments(CLI::App& command, BackendArguments* arguments) {
-  command.add_option("--backend", arguments->name,
-                     "Engine: auto (a CUDA device, else the CPU), cuda, reference (the CPU)");
+  command.add_option(
+      "--backend", arguments->name,
+      "Engine: auto (default: a CUDA device, else the CPU), cuda, reference (the CPU)");
   command.add_option("--dtype", arguments->dtype,
-                     "Of weights and states on a CUDA device: bf16, f16, f32");
+                     "Of weights and states on a CUDA device: bf16 (default), f16, f32");
   command.add_option("--threads", arguments->threads, "0: all that the machine offers")
       ->check(CLI::Range(0, 1024));
   command

@@ -89,7 +89,7 @@ seed rescaling-drifts $T 'Exp2(factor * (state.top[m][h] - base))' 'Exp2(fmaf(st
 seed half-the-quad-summed $K/attention_tile.cuh 'return Op::Of(value, __shfl_xor_sync(0xffffffffu, value, 2));' 'return value;' "$attention"
 seed row-past-the-end $T 'if (row < rows) {' 'if (row <= rows) {' "$attention"
 seed key-past-the-end $K/attention_tile.cuh 'const bool live = first + row < limit;' 'const bool live = true;' "$attention"
-seed shared-memory-short $T 'Shape::kSharedBytes, stream,' 'Shape::kSharedBytes - 16, stream,' "$attention"
+seed shared-memory-short $T 'Shape::kSharedBytes, stream,' 'Shape::kSharedBytes - 32, stream,' "$attention"
 seed warp-barrier-missing $T '__syncwarp();
   for (int i = lane;' 'for (int i = lane;' "$attention"
 seed part-of-a-warp $T 'SoftmaxTile<T, kDim>(state, score, factor);' 'if (lane < 31) SoftmaxTile<T, kDim>(state, score, factor);' "$attention"

@@ -186,7 +186,8 @@ TEST_F(TinyModelOnDevices, WithoutADeviceThereIsNoScore) {
 TEST(CudaBackend, SaysWhyThereIsNoDevice) {
   stand_in::Options options;
   for (const auto& [driver, why] :
-       {std::pair(stand_in::Driver::kTooOld, "no NVIDIA driver"),
+       {std::pair(stand_in::Driver::kTooOld, "the NVIDIA driver goes up to CUDA 12.4, this"),
+        std::pair(stand_in::Driver::kMissing, "no NVIDIA driver"),
         std::pair(stand_in::Driver::kNoDevice, "no CUDA-capable device")}) {
     options.driver = driver;
     stand_in::Reset(options);
@@ -200,6 +201,21 @@ TEST(CudaBackend, SaysWhyThereIsNoDevice) {
     ASSERT_EQ(said.size(), 1u);
     EXPECT_THAT(said[0], AllOf(HasSubstr("backend auto: the CPU ("), HasSubstr(why)));
   }
+}
+
+// Costs are foreseen wherever the job will run.
+TEST(CudaBackend, PlansWithTheCpuWhereThereIsNoDevice) {
+  stand_in::Options options;
+  options.driver = stand_in::Driver::kMissing;
+  stand_in::Reset(options);
+  std::vector<std::string> said;
+  const auto engine = MakeEngineToPlan(
+      {.name = "cuda", .report = [&](const std::string& line) { said.push_back(line); }});
+  EXPECT_THAT(std::string(engine->name()), HasSubstr("reference/"));
+  EXPECT_THAT(
+      said, ::testing::ElementsAre("backend cuda: no NVIDIA driver; planned with the CPU instead"));
+  stand_in::Reset();
+  EXPECT_THAT(std::string(MakeEngineToPlan({.name = "cuda"})->name()), HasSubstr("cuda/bf16/"));
 }
 
 TEST(CudaBackend, TakesEveryDeviceThatIsThere) {

@@ -58,8 +58,9 @@ int ComparePasses() {
 int Run(bool small) {
   const Device device = CurrentDevice();
   std::printf(
-      "# GPU day\n\n%s, %d processors, sm_%d%d, %.0f GB; dense bf16 peak at its highest clock %.0f "
+      "# %s\n\n%s, %d processors, sm_%d%d, %.0f GB; dense bf16 peak at its highest clock %.0f "
       "TFLOP/s\n\n## Tests of kernels\n\n```\n",
+      small ? "GPU day, tried out with tiny shapes: its times mean nothing" : "GPU day",
       device.name.c_str(), device.processors, device.major, device.minor, device.memory_gb,
       device.peak_tflops);
   std::fflush(stdout);

@@ -225,7 +225,8 @@ std::vector<NamedShape> Shapes(bool small) {
   ModelShape mistral = llama;
   mistral.kv_heads = llama.heads / (small ? 2 : 4);
   if (!small) mistral.ffn = 14336;
-  return {{"LLaMA-2-7B", llama}, {"Mistral-7B", mistral}};
+  const std::string name = small ? "tiny, as " : "";
+  return {{name + "LLaMA-2-7B", llama}, {name + "Mistral-7B", mistral}};
 }
 
 Device CurrentDevice() {

@@ -197,10 +197,21 @@ TEST(Search, ADryRunPrintsTheJobAndItsCostAndWritesNothing) {
   EXPECT_EQ(output.code, 0) << output.err;
   for (const char* part :
        {"population: 6", "evaluations: 14", "scores: ", "memory: ", "time here: ", "fitness: ",
-        "held-out: ", "on one GPU in 16 bits: weights 0.01 GB, "}) {
+        "held-out: ", "on one GPU in bf16: weights 0.01 GB, "}) {
     EXPECT_NE(output.out.find(part), std::string::npos) << part << " in " << output.out;
   }
   EXPECT_EQ(testing::Snapshot(folder.path()), before);
+  // What a card would take is told without one.
+  const Output card =
+      RunProcess(Longrope({"search", job, "--dry-run", "--set", "backend.name=cuda", "--set",
+                           "backend.dtype=f32", "--set", "backend.memory_gb=0.5"}));
+  EXPECT_EQ(card.code, 0) << card.err;
+  EXPECT_NE(card.out.find("on one GPU in f32: weights 0.02 GB, "), std::string::npos) << card.out;
+  EXPECT_NE(card.out.find("of 0.50 GB (backend.memory_gb): 0."), std::string::npos) << card.out;
+  const Output small =
+      RunProcess(Longrope({"search", job, "--dry-run", "--set", "backend.memory_gb=0.01"}));
+  EXPECT_NE(small.out.find("of 0.01 GB (backend.memory_gb): does not fit"), std::string::npos)
+      << small.out << small.err;
   // The shape alone is enough.
   fs::create_directory(folder / "config-only");
   fs::copy_file(testing::SourcePath("data/tiny/config.json"), folder / "config-only/config.json");

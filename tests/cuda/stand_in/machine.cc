@@ -49,7 +49,8 @@ std::shared_ptr<Stream> StreamOf(cudaStream_t handle) {
 
 cudaError_t DriverError() {
   const Machine& machine = TheMachine();
-  if (machine.options.driver == Driver::kTooOld) return cudaErrorInsufficientDriver;
+  const bool missing = machine.options.driver == Driver::kMissing;
+  if (missing || machine.options.driver == Driver::kTooOld) return cudaErrorInsufficientDriver;
   if (machine.options.driver == Driver::kNoDevice || machine.devices.empty()) {
     return cudaErrorNoDevice;
   }

@@ -115,7 +115,8 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
 }
 
 cudaError_t cudaDriverGetVersion(int* version) {
-  *version = TheMachine().options.driver == Driver::kTooOld ? 0 : CUDART_VERSION;
+  const Driver driver = TheMachine().options.driver;
+  *version = driver == Driver::kMissing ? 0 : driver == Driver::kTooOld ? 12040 : CUDART_VERSION;
   return cudaSuccess;
 }
 

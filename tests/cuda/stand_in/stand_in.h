@@ -55,7 +55,7 @@ enum class ProductSums {
   kByShape,    // in parts whose number depends on m, n and k, as a library is free to do
 };
 
-enum class Driver { kPresent, kTooOld, kNoDevice };
+enum class Driver { kPresent, kTooOld, kMissing, kNoDevice };
 
 struct Options {
   std::vector<size_t> device_bytes = {size_t{1} << 30};  // one device each
