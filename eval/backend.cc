@@ -48,12 +48,16 @@ int64_t DefaultMemoryBytes() {
 }
 
 const std::vector<std::string>& BackendDTypes() {
-  static const std::vector<std::string> names = {"bf16", "f16", "f32"};
+  static const std::vector<std::string> names = {NameOf(DType::kBF16), NameOf(DType::kF16),
+                                                 NameOf(DType::kF32)};
   return names;
 }
 
 DType DTypeOf(const std::string& name) {
-  return name == "f32" ? DType::kF32 : name == "f16" ? DType::kF16 : DType::kBF16;
+  for (const DType type : {DType::kF32, DType::kF16}) {
+    if (name == NameOf(type)) return type;
+  }
+  return DType::kBF16;
 }
 
 int64_t MemoryLimit(const Engine& engine, int64_t asked) {

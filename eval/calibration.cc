@@ -15,7 +15,7 @@ namespace {
 class SyntheticWeights final : public WeightSource {
  public:
   explicit SyntheticWeights(const ModelShape& shape) : shape_(shape) {
-    const int64_t query = int64_t{shape.heads} * shape.head_dim;
+    const int64_t query = shape.QueryWidth();
     const int64_t widest = std::max({int64_t{shape.vocab}, int64_t{shape.ffn}, query});
     values_.resize(static_cast<size_t>(widest * std::max<int64_t>(shape.hidden, query)));
     uint32_t state = 1;
@@ -25,36 +25,11 @@ class SyntheticWeights final : public WeightSource {
     }
   }
   TensorView Get(WeightRole role, int) const override {
-    const ModelShape& s = shape_;
-    const int64_t query = int64_t{s.heads} * s.head_dim, kv = int64_t{s.kv_heads} * s.head_dim;
-    switch (role) {
-      case WeightRole::kEmbedding:
-      case WeightRole::kHead:
-        return View(s.vocab, s.hidden);
-      case WeightRole::kInputNorm:
-      case WeightRole::kFfnNorm:
-      case WeightRole::kFinalNorm:
-        return View(1, s.hidden);
-      case WeightRole::kQuery:
-        return View(query, s.hidden);
-      case WeightRole::kKey:
-      case WeightRole::kValue:
-        return View(kv, s.hidden);
-      case WeightRole::kOutput:
-        return View(s.hidden, query);
-      case WeightRole::kGate:
-      case WeightRole::kUp:
-        return View(s.ffn, s.hidden);
-      case WeightRole::kDown:
-        return View(s.hidden, s.ffn);
-    }
-    return {};
+    const MatrixSize size = WeightSize(role, shape_);
+    return {reinterpret_cast<const std::byte*>(values_.data()), DType::kF32, size.rows, size.cols};
   }
 
  private:
-  TensorView View(int64_t rows, int64_t cols) const {
-    return {reinterpret_cast<const std::byte*>(values_.data()), DType::kF32, rows, cols};
-  }
   ModelShape shape_;
   std::vector<float> values_;
 };

@@ -5,9 +5,8 @@ namespace {
 
 // Weights of one layer's matrices.
 double LayerWeights(const ModelShape& shape) {
-  const double hidden = shape.hidden, query = double{1} * shape.heads * shape.head_dim,
-               kv = double{1} * shape.kv_heads * shape.head_dim;
-  return hidden * (2 * query + 2 * kv + 3.0 * shape.ffn);
+  const int64_t columns = 2 * shape.QueryWidth() + 2 * shape.KvWidth() + 3 * int64_t{shape.ffn};
+  return static_cast<double>(shape.hidden) * static_cast<double>(columns);
 }
 
 }  // namespace
@@ -24,11 +23,14 @@ double Parameters(const ModelShape& shape, bool tied_head) {
          (tied_head ? 1.0 : 2.0) * shape.vocab * static_cast<double>(shape.hidden);
 }
 
+double LayerFlops(const ModelShape& shape, int64_t tokens) {
+  const double attention = 4 * MeanKeys(shape, tokens) * static_cast<double>(shape.QueryWidth());
+  return static_cast<double>(tokens) * (shape.layers * (2 * LayerWeights(shape) + attention));
+}
+
 double DocumentFlops(const ModelShape& shape, int64_t tokens) {
-  const auto rows = static_cast<double>(tokens);
-  const double attention = 4 * MeanKeys(shape, tokens) * shape.heads * shape.head_dim;
   const double head = 2.0 * shape.hidden * shape.vocab;
-  return rows * (shape.layers * (2 * LayerWeights(shape) + attention) + head);
+  return LayerFlops(shape, tokens) + static_cast<double>(tokens) * head;
 }
 
 }  // namespace longrope

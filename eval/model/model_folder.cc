@@ -74,7 +74,8 @@ const StoredTensor& ModelFolder::Tensor(const std::string& name) const {
   return *found->second;
 }
 
-TensorView ModelFolder::View(const std::string& name, int64_t rows, int64_t cols) const {
+TensorView ModelFolder::View(const std::string& name, const MatrixSize& size) const {
+  const auto [rows, cols] = size;
   const StoredTensor& tensor = Tensor(name);
   const std::vector<int64_t> expected =
       rows == 1 ? std::vector<int64_t>{cols} : std::vector<int64_t>{rows, cols};
@@ -91,46 +92,40 @@ TensorView ModelFolder::View(const std::string& name, int64_t rows, int64_t cols
 }
 
 TensorView ModelFolder::Get(WeightRole role, int layer) const {
-  const ModelShape& s = config_.shape;
   const std::string block = "model.layers." + std::to_string(layer) + ".";
-  const int64_t query = int64_t{s.heads} * s.head_dim, kv = int64_t{s.kv_heads} * s.head_dim;
+  const MatrixSize size = WeightSize(role, config_.shape);
   switch (role) {
     case WeightRole::kEmbedding:
-      return View("model.embed_tokens.weight", s.vocab, s.hidden);
+      return View("model.embed_tokens.weight", size);
     case WeightRole::kInputNorm:
-      return View(block + "input_layernorm.weight", 1, s.hidden);
+      return View(block + "input_layernorm.weight", size);
     case WeightRole::kQuery:
-      return View(block + "self_attn.q_proj.weight", query, s.hidden);
+      return View(block + "self_attn.q_proj.weight", size);
     case WeightRole::kKey:
-      return View(block + "self_attn.k_proj.weight", kv, s.hidden);
+      return View(block + "self_attn.k_proj.weight", size);
     case WeightRole::kValue:
-      return View(block + "self_attn.v_proj.weight", kv, s.hidden);
+      return View(block + "self_attn.v_proj.weight", size);
     case WeightRole::kOutput:
-      return View(block + "self_attn.o_proj.weight", s.hidden, query);
+      return View(block + "self_attn.o_proj.weight", size);
     case WeightRole::kFfnNorm:
-      return View(block + "post_attention_layernorm.weight", 1, s.hidden);
+      return View(block + "post_attention_layernorm.weight", size);
     case WeightRole::kGate:
-      return View(block + "mlp.gate_proj.weight", s.ffn, s.hidden);
+      return View(block + "mlp.gate_proj.weight", size);
     case WeightRole::kUp:
-      return View(block + "mlp.up_proj.weight", s.ffn, s.hidden);
+      return View(block + "mlp.up_proj.weight", size);
     case WeightRole::kDown:
-      return View(block + "mlp.down_proj.weight", s.hidden, s.ffn);
+      return View(block + "mlp.down_proj.weight", size);
     case WeightRole::kFinalNorm:
-      return View("model.norm.weight", 1, s.hidden);
+      return View("model.norm.weight", size);
     case WeightRole::kHead:
-      return View(config_.tied_head ? "model.embed_tokens.weight" : "lm_head.weight", s.vocab,
-                  s.hidden);
+      return View(config_.tied_head ? "model.embed_tokens.weight" : "lm_head.weight", size);
   }
   throw std::logic_error("unknown weight role");
 }
 
 void ModelFolder::CheckShapes() const {
   for (int layer = 0; layer < config_.shape.layers; ++layer) {
-    for (auto role : {WeightRole::kInputNorm, WeightRole::kQuery, WeightRole::kKey,
-                      WeightRole::kValue, WeightRole::kOutput, WeightRole::kFfnNorm,
-                      WeightRole::kGate, WeightRole::kUp, WeightRole::kDown}) {
-      Get(role, layer);
-    }
+    for (const WeightRole role : kLayerRoles) Get(role, layer);
   }
   for (auto role : {WeightRole::kEmbedding, WeightRole::kFinalNorm, WeightRole::kHead}) {
     Get(role, 0);

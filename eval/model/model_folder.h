@@ -31,7 +31,7 @@ class ModelFolder final : public WeightSource {
 
  private:
   const StoredTensor& Tensor(const std::string& name) const;
-  TensorView View(const std::string& name, int64_t rows, int64_t cols) const;
+  TensorView View(const std::string& name, const MatrixSize& size) const;
   void OpenFile(const std::filesystem::path& path);
   void CheckShapes() const;
 

@@ -13,11 +13,10 @@ namespace {
 
 constexpr int kWarps = 8, kThreads = 32 * kWarps;
 constexpr int kKeys = 32;  // of a tile: one a lane
-constexpr int kMaxHead = 256;
 constexpr int SharedBytes(int dim) {
   return static_cast<int>(sizeof(float)) * (kKeys * (2 * dim + 1) + kWarps * (dim + kKeys));
 }
-static_assert(SharedBytes(kMaxHead) <= kMaxSharedBytes);
+static_assert(SharedBytes(kMaxHeadDim) <= kMaxSharedBytes);
 
 template <class T>
 __global__ void __launch_bounds__(kThreads)
@@ -48,7 +47,7 @@ __global__ void __launch_bounds__(kThreads)
   }
   __syncwarp();
 
-  float top = -INFINITY, sum = 0, total[kMaxHead / 32] = {};
+  float top = -INFINITY, sum = 0, total[kMaxHeadDim / 32] = {};
   for (int tile = block_first; tile < block_last; tile += kKeys) {
     for (int i = static_cast<int>(threadIdx.x); i < kKeys * dim; i += kThreads) {
       const int key = i / dim, d = i % dim;
@@ -71,7 +70,7 @@ __global__ void __launch_bounds__(kThreads)
     sum = sum * keep + WarpReduce<Sum>(weight);
     top = next;
 #pragma unroll
-    for (int part = 0; part < kMaxHead / 32; ++part) total[part] *= keep;
+    for (int part = 0; part < kMaxHeadDim / 32; ++part) total[part] *= keep;
     weights[lane] = weight;
     __syncwarp();  // every lane's weight is there
     for (int j = 0; j < kKeys; ++j) {
@@ -79,7 +78,7 @@ __global__ void __launch_bounds__(kThreads)
       // A key that no query of the row sees must not add 0 times what may not be finite.
       if (of_key == 0) continue;
 #pragma unroll
-      for (int part = 0; part < kMaxHead / 32; ++part) {
+      for (int part = 0; part < kMaxHeadDim / 32; ++part) {
         if (part * 32 + lane < dim) total[part] += of_key * values[j * dim + part * 32 + lane];
       }
     }
@@ -88,7 +87,7 @@ __global__ void __launch_bounds__(kThreads)
   if (row >= arguments.rows) return;
   T* out = arguments.out + row * row_stride + static_cast<int64_t>(head) * dim;
 #pragma unroll
-  for (int part = 0; part < kMaxHead / 32; ++part) {
+  for (int part = 0; part < kMaxHeadDim / 32; ++part) {
     if (part * 32 + lane < dim) out[part * 32 + lane] = FromFloat<T>(total[part] / sum);
   }
 }

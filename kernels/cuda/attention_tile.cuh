@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/cuda/device.h"
+#include "kernels/cuda/ops.h"
 
 namespace longrope::cuda {
 
@@ -14,6 +15,7 @@ struct FlashShape {
   static constexpr int kSteps = 2;
   static constexpr int kWarpRows = 16 * kSteps;
   static constexpr int kRows = kThreads / 32 * kWarpRows;
+  static_assert(kRows == kMinBlockRows);
   static constexpr int kKeys =
       kDim == 64 ? 64 : 32;                 // so that two blocks fit into the 164 KiB of sm_80
   static constexpr int kChunks = kDim / 8;  // 16 bytes each, of a row

@@ -1,6 +1,7 @@
 #include "kernels/cuda/cuda_engine.h"
 
 #include "kernels/cuda/cuda_model.h"
+#include "kernels/cuda/ops.h"
 #include "kernels/parallel.h"
 
 namespace longrope {
@@ -10,8 +11,6 @@ std::string VersionText(int version) {  // 13020 is 13.2
   return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
 
-constexpr int kMaxHeadDim = 256;  // of the plain attention kernel
-constexpr int64_t kRowsOfAnAttentionBlock = 128;
 constexpr int kFirstArchitecture = 8;  // sm_80: bf16 tensor cores and cp.async
 
 std::string CublasVersion() {
@@ -23,16 +22,11 @@ std::string CublasVersion() {
   return part(MAJOR_VERSION) + "." + part(MINOR_VERSION) + "." + part(PATCH_LEVEL);
 }
 
-std::string NameOf(DType type) {
-  return type == DType::kF32 ? "f32" : type == DType::kF16 ? "f16" : "bf16";
-}
-
 class CudaEngine final : public Engine {
  public:
   explicit CudaEngine(const CudaOptions& options)
       : options_(options), threads_(options.threads > 0 ? options.threads : DefaultThreads()) {
-    if (options.block_rows < kRowsOfAnAttentionBlock ||
-        options.block_rows % kRowsOfAnAttentionBlock != 0) {
+    if (options.block_rows < cuda::kMinBlockRows || options.block_rows % cuda::kMinBlockRows != 0) {
       throw std::invalid_argument("block_rows must be a multiple of 128");
     }
     cuda::UseDevice(options.device);
@@ -40,8 +34,8 @@ class CudaEngine final : public Engine {
     LONGROPE_CUDA_CHECK(cudaGetDeviceProperties(&properties, options.device));
     int runtime = 0;
     LONGROPE_CUDA_CHECK(cudaRuntimeGetVersion(&runtime));
-    name_ = "cuda/" + NameOf(options.type) + "/sm_" + std::to_string(properties.major) +
-            std::to_string(properties.minor);
+    name_ = std::string("cuda/") + NameOf(options.type) + "/sm_" +
+            std::to_string(properties.major) + std::to_string(properties.minor);
     build_ = std::string(properties.name) + ", " + std::to_string(properties.multiProcessorCount) +
              " processors, CUDA " + VersionText(runtime) + ", cuBLAS " + CublasVersion() +
              ", blocks of " + std::to_string(options.block_rows) + " rows";
@@ -74,7 +68,7 @@ class CudaEngine final : public Engine {
 
   std::unique_ptr<Model> Bind(const ModelShape& shape, const WeightSource& weights,
                               int64_t longest) const override {
-    if (shape.head_dim > kMaxHeadDim) {
+    if (shape.head_dim > cuda::kMaxHeadDim) {
       throw std::invalid_argument("heads of " + std::to_string(shape.head_dim) +
                                   " numbers; the CUDA engine takes up to 256");
     }

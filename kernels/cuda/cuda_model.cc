@@ -7,42 +7,12 @@
 #include <vector>
 
 #include "kernels/cuda/cuda_sequence.h"
+#include "kernels/cuda/ops.h"
 #include "kernels/dtype.h"
 #include "kernels/parallel.h"
 
 namespace longrope::cuda {
 namespace {
-
-constexpr int64_t kMinBlockRows = 128;
-
-struct RoleShape {
-  WeightRole role;
-  const char* name;
-  int64_t rows, cols;
-};
-
-// The matrices of a layer, in the order of LayerMatrices.
-std::vector<RoleShape> LayerRoles(const ModelShape& s) {
-  const int64_t query = int64_t{s.heads} * s.head_dim, kv = int64_t{s.kv_heads} * s.head_dim;
-  return {{WeightRole::kQuery, "query", query, s.hidden},
-          {WeightRole::kKey, "key", kv, s.hidden},
-          {WeightRole::kValue, "value", kv, s.hidden},
-          {WeightRole::kOutput, "output", s.hidden, query},
-          {WeightRole::kGate, "gate", s.ffn, s.hidden},
-          {WeightRole::kUp, "up", s.ffn, s.hidden},
-          {WeightRole::kDown, "down", s.hidden, s.ffn}};
-}
-
-TensorView Checked(const WeightSource& weights, const RoleShape& expected, int layer) {
-  const TensorView view = weights.Get(expected.role, layer);
-  if (view.rows != expected.rows || view.cols != expected.cols || view.data == nullptr) {
-    throw std::invalid_argument(std::string(expected.name) + " is [" + std::to_string(view.rows) +
-                                ", " + std::to_string(view.cols) + "], expected [" +
-                                std::to_string(expected.rows) + ", " +
-                                std::to_string(expected.cols) + "]");
-  }
-  return view;
-}
 
 template <class T>
 T FromFloatHost(float value) {
@@ -96,10 +66,8 @@ CudaModel<T>::CudaModel(int device, const PassShape& pass, const Placement& wher
       report_(std::move(report)),
       block_rows_(pass.block_rows) {
   UseDevice(device);
-  const ModelShape& s = pass_.model;
-  embedding_ = Uploaded<T>(
-      Checked(weights, {WeightRole::kEmbedding, "embedding", s.vocab, s.hidden}, 0), threads);
-  const TensorView head = Checked(weights, {WeightRole::kHead, "head", s.vocab, s.hidden}, 0);
+  embedding_ = Uploaded<T>(Weight(weights, WeightRole::kEmbedding, 0), threads);
+  const TensorView head = Weight(weights, WeightRole::kHead, 0);
   if (!pass_.tied_head) head_ = Uploaded<T>(head, threads);
   BindNorms(weights);
   BindLayers(weights, threads);
@@ -107,17 +75,16 @@ CudaModel<T>::CudaModel(int device, const PassShape& pass, const Placement& wher
 
 template <class T>
 void CudaModel<T>::BindNorms(const WeightSource& weights) {
-  const ModelShape& s = pass_.model;
   std::vector<float> norms;
-  const auto add = [&](WeightRole role, const char* name, int layer) {
-    const TensorView view = Checked(weights, {role, name, 1, s.hidden}, layer);
-    for (int64_t i = 0; i < s.hidden; ++i) norms.push_back(LoadFloat(view.data, view.dtype, i));
+  const auto add = [&](WeightRole role, int layer) {
+    const TensorView view = Weight(weights, role, layer);
+    for (int64_t i = 0; i < view.cols; ++i) norms.push_back(LoadFloat(view.data, view.dtype, i));
   };
-  for (int layer = 0; layer < s.layers; ++layer) {
-    add(WeightRole::kInputNorm, "input norm", layer);
-    add(WeightRole::kFfnNorm, "ffn norm", layer);
+  for (int layer = 0; layer < pass_.model.layers; ++layer) {
+    add(WeightRole::kInputNorm, layer);
+    add(WeightRole::kFfnNorm, layer);
   }
-  add(WeightRole::kFinalNorm, "final norm", 0);
+  add(WeightRole::kFinalNorm, 0);
   norms_ = DeviceArray<float>(static_cast<int64_t>(norms.size()));
   Upload(norms_.get(), norms.data(), static_cast<int64_t>(norms.size()));
 }
@@ -134,9 +101,9 @@ void CudaModel<T>::BindLayers(const WeightSource& weights, int threads) {
   std::vector<T> converted(static_cast<size_t>(where_.weights ? elements : 0));
   for (int layer = 0; layer < s.layers; ++layer) {
     T* out = where_.weights ? converted.data() : pinned_layers_.get() + layer * elements;
-    for (const RoleShape& role : LayerRoles(s)) {
-      Convert(Checked(weights, role, layer), out, threads);
-      out += MatrixElements(role.rows, role.cols);
+    for (const WeightRole role : kLayerMatrices) {
+      Convert(Weight(weights, role, layer), out, threads);
+      out += MatrixElements(WeightSize(role, s));
     }
     if (where_.weights) Upload(layers_.get() + layer * elements, converted.data(), elements);
   }
@@ -146,9 +113,9 @@ template <class T>
 LayerMatrices<T> CudaModel<T>::MatricesAt(const T* layer) const {
   const T* at[7];
   size_t i = 0;
-  for (const RoleShape& role : LayerRoles(pass_.model)) {
+  for (const WeightRole role : kLayerMatrices) {
     at[i++] = layer;
-    layer += MatrixElements(role.rows, role.cols);
+    layer += MatrixElements(WeightSize(role, pass_.model));
   }
   return {at[0], at[1], at[2], at[3], at[4], at[5], at[6]};
 }

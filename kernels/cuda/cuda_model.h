@@ -52,6 +52,9 @@ class CudaModel final : public Model {
   LayerMatrices<T> MatricesAt(const T* layer) const;
 
  private:
+  TensorView Weight(const WeightSource& weights, WeightRole role, int layer) const {
+    return CheckedWeight(weights, role, layer, pass_.model);
+  }
   const float* Norm(int index) const { return norms_.get() + index * pass_.model.hidden; }
   void BindLayers(const WeightSource& weights, int threads);
   void BindNorms(const WeightSource& weights);

@@ -1,18 +1,11 @@
 #include "kernels/cuda/cuda_sequence.h"
 
 #include <algorithm>
-#include <cstring>
-#include <stdexcept>
+
+#include "kernels/round_up.h"
+#include "kernels/sequence_checks.h"
 
 namespace longrope::cuda {
-namespace {
-
-int64_t QueryWidth(const ModelShape& s) { return int64_t{s.heads} * s.head_dim; }
-int64_t KvWidth(const ModelShape& s) { return int64_t{s.kv_heads} * s.head_dim; }
-int64_t WideWidth(const ModelShape& s) { return std::max(QueryWidth(s), int64_t{s.ffn}); }
-
-}  // namespace
-
 template <class T>
 LayerStream<T>::LayerStream(const CudaModel<T>& model) : model_(model) {
   for (Slot& slot : slots_) slot.matrices = DeviceArray<T>(LayerElements(model.pass().model));
@@ -66,12 +59,12 @@ CudaSequence<T>::CudaSequence(const CudaModel<T>& model, std::span<const int32_t
       rope_(rope),
       tokens_(static_cast<int64_t>(tokens.size())),
       block_rows_(block_rows),
-      padded_((tokens_ + block_rows - 1) / block_rows * block_rows),
+      padded_(RoundUp(tokens_, block_rows)),
       scope_(scope),
       gemm_(stream_),
       rotations_(block_rows, shape_.head_dim / 2),
       ids_(padded_),
-      keys_((scope == KvScope::kAllLayers ? shape_.layers : 1) * 2 * padded_ * KvWidth(shape_)),
+      keys_((scope == KvScope::kAllLayers ? shape_.layers : 1) * 2 * padded_ * shape_.KvWidth()),
       normed_(block_rows * shape_.hidden),
       wide_(2 * block_rows * WideWidth(shape_)),
       logits_(block_rows * std::min<int64_t>(kVocabTile, shape_.vocab)),
@@ -82,10 +75,7 @@ CudaSequence<T>::CudaSequence(const CudaModel<T>& model, std::span<const int32_t
       host_targets_(block_rows),
       host_nats_(block_rows),
       host_likeliest_(block_rows) {
-  if (tokens.empty()) throw std::invalid_argument("a sequence needs at least one token");
-  if (rope.positions < tokens_ || rope.pairs != shape_.head_dim / 2) {
-    throw std::invalid_argument("the rope table does not cover the sequence");
-  }
+  CheckTokens(tokens, rope, shape_);
   if (model.where().hidden) {
     hidden_ = DeviceArray<T>(padded_ * shape_.hidden);
   } else {
@@ -105,10 +95,7 @@ CudaSequence<T>::~CudaSequence() {
 template <class T>
 template <class Body>
 void CudaSequence<T>::ForBlocks(Rows rows, const Body& body) {
-  if (rows.begin % block_rows_ != 0 || rows.end > tokens_ ||
-      (rows.end % block_rows_ != 0 && rows.end != tokens_)) {
-    throw std::invalid_argument("rows are not whole blocks of the sequence");
-  }
+  CheckRows(rows, block_rows_, tokens_);
   UseDevice(model_.device());
   for (int64_t begin = rows.begin; begin < rows.end; begin += block_rows_) {
     body(Block{begin, std::min(block_rows_, rows.end - begin)});
@@ -123,12 +110,12 @@ const T* CudaSequence<T>::Layer(int layer) {
 template <class T>
 T* CudaSequence<T>::Keys(int layer) {
   const int64_t index = scope_ == KvScope::kAllLayers ? layer : 0;
-  return keys_.get() + index * 2 * padded_ * KvWidth(shape_);
+  return keys_.get() + index * 2 * padded_ * shape_.KvWidth();
 }
 
 template <class T>
 T* CudaSequence<T>::Values(int layer) {
-  return Keys(layer) + padded_ * KvWidth(shape_);
+  return Keys(layer) + padded_ * shape_.KvWidth();
 }
 
 template <class T>
@@ -162,11 +149,11 @@ void CudaSequence<T>::Extend(int layer, Rows rows) {
     rotations_.Load(rope_, block.begin, block.rows, stream_);
     RmsNorm(normed_.get(), hidden, model_.input_norm(layer), block.rows, shape_.hidden,
             shape_.norm_epsilon, stream_.get());
-    T* keys = Keys(layer) + block.begin * KvWidth(shape_);
-    T* values = Values(layer) + block.begin * KvWidth(shape_);
-    gemm_.Project(keys, normed_.get(), matrices.key, block_rows_, shape_.hidden, KvWidth(shape_));
+    T* keys = Keys(layer) + block.begin * shape_.KvWidth();
+    T* values = Values(layer) + block.begin * shape_.KvWidth();
+    gemm_.Project(keys, normed_.get(), matrices.key, block_rows_, shape_.hidden, shape_.KvWidth());
     gemm_.Project(values, normed_.get(), matrices.value, block_rows_, shape_.hidden,
-                  KvWidth(shape_));
+                  shape_.KvWidth());
     Rotate(keys, rotations_.cos(), rotations_.sin(), block.rows, shape_.kv_heads, rope_.pairs,
            stream_.get());
   });
@@ -192,7 +179,7 @@ void CudaSequence<T>::Attention(int layer, const LayerMatrices<T>& matrices, con
   RmsNorm(normed_.get(), hidden, model_.input_norm(layer), block.rows, shape_.hidden,
           shape_.norm_epsilon, stream_.get());
   gemm_.Project(query, normed_.get(), matrices.query, block_rows_, shape_.hidden,
-                QueryWidth(shape_));
+                shape_.QueryWidth());
   Rotate(query, rotations_.cos(), rotations_.sin(), block.rows, shape_.heads, rope_.pairs,
          stream_.get());
   const AttentionArguments<T> arguments = {attended,
@@ -206,7 +193,7 @@ void CudaSequence<T>::Attention(int layer, const LayerMatrices<T>& matrices, con
                                            shape_.kv_heads,
                                            shape_.head_dim};
   Attend(arguments, stream_.get());
-  gemm_.Project(hidden, attended, matrices.output, block_rows_, QueryWidth(shape_), shape_.hidden,
+  gemm_.Project(hidden, attended, matrices.output, block_rows_, shape_.QueryWidth(), shape_.hidden,
                 /*add=*/true);
 }
 
@@ -226,10 +213,7 @@ void CudaSequence<T>::FeedForward(int layer, const LayerMatrices<T>& matrices, c
 template <class T>
 void CudaSequence<T>::Score(Rows rows, std::span<const int32_t> targets, std::span<double> nats,
                             std::span<uint8_t> likeliest) {
-  if (static_cast<int64_t>(targets.size()) != rows.end - rows.begin ||
-      nats.size() != targets.size() || (!likeliest.empty() && likeliest.size() != targets.size())) {
-    throw std::invalid_argument("targets, nats and likeliest must have one element a row");
-  }
+  CheckScores(rows, targets, nats, likeliest);
   ForBlocks(rows, [&](const Block& block) {
     const auto first = static_cast<size_t>(block.begin - rows.begin);
     const auto count = static_cast<size_t>(block.rows);
@@ -241,11 +225,7 @@ void CudaSequence<T>::Score(Rows rows, std::span<const int32_t> targets, std::sp
 template <class T>
 void CudaSequence<T>::ScoreBlock(const Block& block, std::span<const int32_t> targets,
                                  std::span<double> nats, uint8_t* likeliest) {
-  if (std::ranges::all_of(targets, [](int32_t target) { return target < 0; })) {
-    std::ranges::fill(nats, 0.0);
-    if (likeliest != nullptr) std::fill_n(likeliest, targets.size(), uint8_t{0});
-    return;
-  }
+  if (FilledUnscored(targets, nats, likeliest)) return;
   std::ranges::copy(targets, host_targets_.get());
   CopyAsync(targets_.get(), host_targets_.get(), block.rows, stream_);
   RmsNorm(normed_.get(), FetchHidden(block), model_.final_norm(), block.rows, shape_.hidden,

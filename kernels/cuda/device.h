@@ -23,15 +23,13 @@
 #include <type_traits>
 
 #include "kernels/cuda/check.h"
+#include "kernels/cuda/shared_memory.h"
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
 #error "bf16 mma.sync and cp.async need sm_80 or later"
 #endif
 
 namespace longrope::cuda {
-
-// What a block may have on every device from sm_80 on, the least of which are sm_86, 89 and 120.
-inline constexpr int kMaxSharedBytes = 99 * 1024;
 
 // The block's dynamic shared memory, on a 128-byte boundary.
 template <class T>
@@ -45,12 +43,8 @@ __device__ inline T* SharedMemory() {
 template <class... Parameters, class... Arguments>
 [[nodiscard]] cudaError_t Launch(void (*kernel)(Parameters...), dim3 grid, dim3 block,
                                  size_t shared_bytes, cudaStream_t stream, Arguments... arguments) {
-  if (shared_bytes > 48 * 1024) {
-    const cudaError_t refused = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                                                     cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                     static_cast<int>(shared_bytes));
-    if (refused != cudaSuccess) return refused;
-  }
+  const cudaError_t refused = AllowSharedBytes(reinterpret_cast<const void*>(kernel), shared_bytes);
+  if (refused != cudaSuccess) return refused;
   cudaLaunchConfig_t config = {};
   config.gridDim = grid;
   config.blockDim = block;

@@ -2,27 +2,31 @@
 
 #include <algorithm>
 
+#include "kernels/round_up.h"
+
 namespace longrope::cuda {
 namespace {
 
 constexpr int64_t kFloat = 4, kId = 4;
 
-int64_t QueryWidth(const ModelShape& s) { return int64_t{s.heads} * s.head_dim; }
-int64_t KvWidth(const ModelShape& s) { return int64_t{s.kv_heads} * s.head_dim; }
-
 }  // namespace
 
-int64_t MatrixElements(int64_t rows, int64_t cols) { return (rows * cols + 127) / 128 * 128; }
+int64_t MatrixElements(const MatrixSize& size) { return RoundUp(size.Elements(), 128); }
 
-int64_t LayerElements(const ModelShape& s) {
-  return 2 * MatrixElements(QueryWidth(s), s.hidden) + 2 * MatrixElements(KvWidth(s), s.hidden) +
-         3 * MatrixElements(s.ffn, s.hidden);
+int64_t LayerElements(const ModelShape& shape) {
+  int64_t elements = 0;
+  for (const WeightRole role : kLayerMatrices) elements += MatrixElements(WeightSize(role, shape));
+  return elements;
+}
+
+int64_t WideWidth(const ModelShape& shape) {
+  return std::max(shape.QueryWidth(), int64_t{shape.ffn});
 }
 
 PassMemory MemoryOf(const PassShape& pass, int64_t tokens, KvScope scope, const Placement& where) {
   const ModelShape& s = pass.model;
   const int64_t type = SizeOf(pass.type), block = pass.block_rows;
-  const int64_t padded = (tokens + block - 1) / block * block;
+  const int64_t padded = RoundUp(tokens, block);
   const int64_t layer = LayerElements(s) * type, layers = s.layers * layer;
   const int64_t rotations = block * s.head_dim * kFloat;  // cos and sin of half as many pairs
   PassMemory memory;
@@ -32,10 +36,9 @@ PassMemory MemoryOf(const PassShape& pass, int64_t tokens, KvScope scope, const 
   memory.layer_slots = where.weights ? 0 : 2 * layer;
   memory.hidden = (where.hidden ? padded : block) * s.hidden * type;
   if (!where.hidden) memory.pinned += padded * s.hidden * type;
-  memory.keys = (scope == KvScope::kAllLayers ? s.layers : 1) * 2 * padded * KvWidth(s) * type;
-  const int64_t wide = std::max(QueryWidth(s), int64_t{s.ffn});
+  memory.keys = (scope == KvScope::kAllLayers ? s.layers : 1) * 2 * padded * s.KvWidth() * type;
   const int64_t results = block * (kFloat + 1);  // nats, and whether the likeliest
-  memory.working = padded * kId + block * (s.hidden + 2 * wide) * type + rotations +
+  memory.working = padded * kId + block * (s.hidden + 2 * WideWidth(s)) * type + rotations +
                    block * std::min<int64_t>(kVocabTile, s.vocab) * kFloat + block * 4 * kFloat +
                    block * kId + results + kBlasWorkspaceBytes;
   memory.pinned += 2 * rotations + block * kId + results;

@@ -37,10 +37,16 @@ struct PassMemory {
 
 // Elements that a matrix takes among others: whole multiples of 128, so that each begins on a
 // boundary wherever the layer lies; cuBLAS chooses kernels by that.
-int64_t MatrixElements(int64_t rows, int64_t cols);
+int64_t MatrixElements(const MatrixSize& size);
 
-// Elements of one layer's matrices.
+// A layer's matrices, in the order in which they lie.
+inline constexpr WeightRole kLayerMatrices[] = {
+    WeightRole::kQuery, WeightRole::kKey, WeightRole::kValue, WeightRole::kOutput,
+    WeightRole::kGate,  WeightRole::kUp,  WeightRole::kDown};
 int64_t LayerElements(const ModelShape& shape);
+
+// Of the two arrays that hold queries and what they attended to, then the feed-forward half's.
+int64_t WideWidth(const ModelShape& shape);
 
 // Of a sequence of `tokens` tokens: exactly what the engine allocates for it.
 PassMemory MemoryOf(const PassShape& pass, int64_t tokens, KvScope scope, const Placement& where);

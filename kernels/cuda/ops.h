@@ -33,6 +33,10 @@ void Rotate(T* x, const float* cos, const float* sin, int64_t rows, int heads, i
 template <class T>
 void SwiGlu(T* gate, const T* up, int64_t count, cudaStream_t stream);
 
+inline constexpr int kMaxHeadDim = 256;
+// Query rows of a block of the tensor-core attention: fewer at a time leave part of it idle.
+inline constexpr int kMinBlockRows = 128;
+
 // Causal attention of grouped-query heads. Query row i stands at position first + i and sees the
 // keys of positions max(0, first + i - window + 1) ... first + i, or all before it if window is 0.
 // A value v that is not finite may also spoil rows before it, within the tile of keys that it is
@@ -45,7 +49,7 @@ struct AttentionArguments {
   const T* k;  // [first + rows or more, kv_heads, head_dim]
   const T* v;  // likewise
   int rows, first, window;
-  int heads, kv_heads, head_dim;  // head_dim even, 2 to 256; heads a multiple of kv_heads
+  int heads, kv_heads, head_dim;  // head_dim even, 2 to kMaxHeadDim; heads a multiple of kv_heads
 };
 
 // By the tensor-core kernel where there is one for T and the head size, else by the plain one.

@@ -83,11 +83,11 @@ class ReferenceEngine final : public Engine {
  private:
   static int64_t WeightBytes(const ModelShape& s, DType stored) {
     if (sizeof(T) == 4 && stored == DType::kF32) return 0;
-    const int64_t query = int64_t{s.heads} * s.head_dim, kv = int64_t{s.kv_heads} * s.head_dim;
-    const int64_t layer =
-        2 * s.hidden + 2 * query * s.hidden + 2 * kv * s.hidden + 3 * int64_t{s.ffn} * s.hidden;
+    int64_t layer = 0;
+    for (const WeightRole role : kLayerRoles) layer += WeightSize(role, s).Elements();
     return static_cast<int64_t>(sizeof(T)) *
-           (s.layers * layer + s.hidden + int64_t{s.vocab} * s.hidden);
+           (s.layers * layer + WeightSize(WeightRole::kFinalNorm, s).Elements() +
+            WeightSize(WeightRole::kHead, s).Elements());
   }
 
   const BlockKernels<T>& kernels_;

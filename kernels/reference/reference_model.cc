@@ -1,44 +1,21 @@
 #include "kernels/reference/reference_model.h"
 
 #include <algorithm>
-#include <stdexcept>
-#include <string>
+#include <iterator>
 
 #include "kernels/dtype.h"
 #include "kernels/parallel.h"
+#include "kernels/round_up.h"
+#include "kernels/sequence_checks.h"
 
 namespace longrope::reference {
 namespace {
 
-int64_t PadToBlocks(int64_t tokens) { return (tokens + kBlockRows - 1) / kBlockRows * kBlockRows; }
-
-int64_t QueryWidth(const ModelShape& s) { return int64_t{s.heads} * s.head_dim; }
-int64_t KvWidth(const ModelShape& s) { return int64_t{s.kv_heads} * s.head_dim; }
-
-struct RoleShape {
-  WeightRole role;
-  const char* name;
-  int64_t rows, cols;
-};
-
-// The matrices of a layer, in the order of LayerWeights.
-std::vector<RoleShape> LayerRoles(const ModelShape& s) {
-  return {{WeightRole::kInputNorm, "input norm", 1, s.hidden},
-          {WeightRole::kQuery, "query", QueryWidth(s), s.hidden},
-          {WeightRole::kKey, "key", KvWidth(s), s.hidden},
-          {WeightRole::kValue, "value", KvWidth(s), s.hidden},
-          {WeightRole::kOutput, "output", s.hidden, QueryWidth(s)},
-          {WeightRole::kFfnNorm, "ffn norm", 1, s.hidden},
-          {WeightRole::kGate, "gate", s.ffn, s.hidden},
-          {WeightRole::kUp, "up", s.ffn, s.hidden},
-          {WeightRole::kDown, "down", s.hidden, s.ffn}};
-}
-
-constexpr int kLayerRoles = 9;
+int64_t PadToBlocks(int64_t tokens) { return RoundUp(tokens, kBlockRows); }
 
 // Widths of the arrays of Scratch, in its order.
 std::vector<int64_t> ScratchWidths(const ModelShape& s) {
-  return {s.hidden,  QueryWidth(s), QueryWidth(s), s.ffn, s.ffn, std::max(kKeyTile, kVocabTile),
+  return {s.hidden,  s.QueryWidth(), s.QueryWidth(), s.ffn, s.ffn, std::max(kKeyTile, kVocabTile),
           s.head_dim};
 }
 
@@ -46,26 +23,20 @@ std::vector<int64_t> ScratchWidths(const ModelShape& s) {
 
 int64_t ScratchElements(const ModelShape& shape) {
   int64_t width = 0;
-  for (int64_t w : ScratchWidths(shape)) width += (w + 15) / 16 * 16;
+  for (int64_t w : ScratchWidths(shape)) width += RoundUp(w, 16);
   return width * kBlockRows;
 }
 
 template <class T>
-BoundMatrix<T>::BoundMatrix(TensorView view, int64_t rows, int64_t cols, const char* role,
-                            int threads) {
-  if (view.rows != rows || view.cols != cols || view.data == nullptr) {
-    throw std::invalid_argument(std::string(role) + " is [" + std::to_string(view.rows) + ", " +
-                                std::to_string(view.cols) + "], expected [" + std::to_string(rows) +
-                                ", " + std::to_string(cols) + "]");
-  }
+BoundMatrix<T>::BoundMatrix(TensorView view, int threads) {
   const bool aligned = reinterpret_cast<uintptr_t>(view.data) % alignof(T) == 0;
   if (std::is_same_v<T, float> && view.dtype == DType::kF32 && aligned) {
     view_ = reinterpret_cast<const T*>(view.data);
     return;
   }
-  copy_ = Buffer<T>(rows * cols);
-  ParallelFor(rows, threads, [&](int64_t row, int) {
-    for (int64_t i = row * cols; i < (row + 1) * cols; ++i) {
+  copy_ = Buffer<T>(view.rows * view.cols);
+  ParallelFor(view.rows, threads, [&](int64_t row, int) {
+    for (int64_t i = row * view.cols; i < (row + 1) * view.cols; ++i) {
       copy_.get()[i] = static_cast<T>(LoadFloat(view.data, view.dtype, i));
     }
   });
@@ -76,23 +47,18 @@ ReferenceModel<T>::ReferenceModel(const ModelShape& shape, const WeightSource& w
                                   const BlockKernels<T>& kernels, int threads)
     : shape_(shape), kernels_(kernels), threads_(threads) {
   for (int layer = 0; layer < shape.layers; ++layer) {
-    for (const RoleShape& r : LayerRoles(shape)) {
-      layers_.emplace_back(weights.Get(r.role, layer), r.rows, r.cols, r.name, threads);
+    for (const WeightRole role : kLayerRoles) {
+      layers_.emplace_back(CheckedWeight(weights, role, layer, shape), threads);
     }
   }
-  embedding_ = weights.Get(WeightRole::kEmbedding, 0);
-  if (embedding_.rows != shape.vocab || embedding_.cols != shape.hidden) {
-    throw std::invalid_argument("embedding does not fit the shape");
-  }
-  final_norm_ = BoundMatrix<T>(weights.Get(WeightRole::kFinalNorm, 0), 1, shape.hidden,
-                               "final norm", threads);
-  head_ =
-      BoundMatrix<T>(weights.Get(WeightRole::kHead, 0), shape.vocab, shape.hidden, "head", threads);
+  embedding_ = CheckedWeight(weights, WeightRole::kEmbedding, 0, shape);
+  final_norm_ = BoundMatrix<T>(CheckedWeight(weights, WeightRole::kFinalNorm, 0, shape), threads);
+  head_ = BoundMatrix<T>(CheckedWeight(weights, WeightRole::kHead, 0, shape), threads);
 }
 
 template <class T>
 LayerWeights<T> ReferenceModel<T>::Layer(int layer) const {
-  const BoundMatrix<T>* m = &layers_[static_cast<size_t>(layer) * kLayerRoles];
+  const BoundMatrix<T>* m = &layers_[static_cast<size_t>(layer) * std::size(kLayerRoles)];
   return {m[0].get(), m[1].get(), m[2].get(), m[3].get(), m[4].get(),
           m[5].get(), m[6].get(), m[7].get(), m[8].get()};
 }
@@ -113,14 +79,11 @@ ReferenceSequence<T>::ReferenceSequence(const ReferenceModel<T>& model,
       tokens_(static_cast<int64_t>(tokens.size())),
       padded_(PadToBlocks(tokens_)),
       scope_(scope) {
-  if (tokens.empty()) throw std::invalid_argument("a sequence needs at least one token");
-  if (rope.positions < tokens_ || rope.pairs != shape_.head_dim / 2) {
-    throw std::invalid_argument("the rope table does not cover the sequence");
-  }
+  CheckTokens(tokens, rope, shape_);
   const int64_t layers = scope == KvScope::kAllLayers ? shape_.layers : 1;
   hidden_ = Buffer<T>(padded_ * shape_.hidden);
-  keys_ = Buffer<T>(layers * padded_ * KvWidth(shape_));
-  values_ = Buffer<T>(layers * padded_ * KvWidth(shape_));
+  keys_ = Buffer<T>(layers * padded_ * shape_.KvWidth());
+  values_ = Buffer<T>(layers * padded_ * shape_.KvWidth());
   scratch_ = Buffer<T>(ScratchElements(shape_) * model.threads());
   const TensorView embedding = model.embedding();
   ParallelFor(padded_ / kBlockRows, model.threads(), [&](int64_t block, int) {
@@ -142,13 +105,13 @@ int64_t ReferenceSequence<T>::Bytes(const ModelShape& shape, int64_t tokens, KvS
   const int64_t padded = PadToBlocks(tokens);
   const int64_t layers = scope == KvScope::kAllLayers ? shape.layers : 1;
   return Buffer<T>::Bytes(padded * shape.hidden) +
-         2 * Buffer<T>::Bytes(layers * padded * KvWidth(shape)) +
+         2 * Buffer<T>::Bytes(layers * padded * shape.KvWidth()) +
          Buffer<T>::Bytes(ScratchElements(shape) * threads);
 }
 
 template <class T>
 int64_t ReferenceSequence<T>::LayerOffset(int layer) const {
-  return scope_ == KvScope::kAllLayers ? layer * padded_ * KvWidth(shape_) : 0;
+  return scope_ == KvScope::kAllLayers ? layer * padded_ * shape_.KvWidth() : 0;
 }
 
 template <class T>
@@ -164,7 +127,7 @@ Scratch<T> ReferenceSequence<T>::ScratchOf(int worker) {
   std::vector<T*> arrays;
   for (int64_t width : ScratchWidths(shape_)) {
     arrays.push_back(at);
-    at += kBlockRows * ((width + 15) / 16 * 16);
+    at += kBlockRows * RoundUp(width, 16);
   }
   return {arrays[0], arrays[1], arrays[2], arrays[3], arrays[4], arrays[5], arrays[6]};
 }
@@ -172,10 +135,7 @@ Scratch<T> ReferenceSequence<T>::ScratchOf(int worker) {
 template <class T>
 template <class Body>
 void ReferenceSequence<T>::ForBlocks(Rows rows, const Body& body) {
-  if (rows.begin % kBlockRows != 0 || rows.end > tokens_ ||
-      (rows.end % kBlockRows != 0 && rows.end != tokens_)) {
-    throw std::invalid_argument("rows are not whole blocks of the sequence");
-  }
+  CheckRows(rows, kBlockRows, tokens_);
   const int64_t first = rows.begin / kBlockRows, last = PadToBlocks(rows.end) / kBlockRows;
   ParallelFor(last - first, model_.threads(),
               [&](int64_t i, int worker) { body(first + i, ScratchOf(worker)); });
@@ -185,7 +145,7 @@ template <class T>
 void ReferenceSequence<T>::Extend(int layer, Rows rows) {
   const LayerWeights<T> weights = model_.Layer(layer);
   ForBlocks(rows, [&](int64_t block, const Scratch<T>& scratch) {
-    const int64_t at = block * kBlockRows * KvWidth(shape_);
+    const int64_t at = block * kBlockRows * shape_.KvWidth();
     model_.kernels().extend(shape_, weights, RotationOf(block), Hidden(block), Keys(layer) + at,
                             Values(layer) + at, scratch);
   });
@@ -203,24 +163,17 @@ void ReferenceSequence<T>::Advance(int layer, Rows rows) {
 template <class T>
 void ReferenceSequence<T>::Score(Rows rows, std::span<const int32_t> targets,
                                  std::span<double> nats, std::span<uint8_t> likeliest) {
-  if (static_cast<int64_t>(targets.size()) != rows.end - rows.begin ||
-      nats.size() != targets.size() || (!likeliest.empty() && likeliest.size() != targets.size())) {
-    throw std::invalid_argument("targets, nats and likeliest must have one element a row");
-  }
+  CheckScores(rows, targets, nats, likeliest);
   ForBlocks(rows, [&](int64_t block, const Scratch<T>& scratch) {
     const int64_t first = block * kBlockRows - rows.begin;
     const int64_t count = std::min(kBlockRows, rows.end - block * kBlockRows);
     const auto block_targets =
         targets.subspan(static_cast<size_t>(first), static_cast<size_t>(count));
-    const bool none = std::ranges::all_of(block_targets, [](int32_t t) { return t < 0; });
     uint8_t* block_likeliest = likeliest.empty() ? nullptr : likeliest.data() + first;
-    if (none) {
-      std::fill_n(nats.begin() + first, count, 0.0);
-      if (block_likeliest != nullptr) std::fill_n(block_likeliest, count, uint8_t{0});
-      return;
-    }
+    const auto block_nats = nats.subspan(static_cast<size_t>(first), static_cast<size_t>(count));
+    if (FilledUnscored(block_targets, block_nats, block_likeliest)) return;
     model_.kernels().score(shape_, model_.final_norm(), model_.head(), Hidden(block), count,
-                           block_targets.data(), nats.data() + first, block_likeliest, scratch);
+                           block_targets.data(), block_nats.data(), block_likeliest, scratch);
   });
 }
 

@@ -19,8 +19,7 @@ template <class T>
 class BoundMatrix {
  public:
   BoundMatrix() = default;
-  // Throws std::invalid_argument unless the view is [rows, cols].
-  BoundMatrix(TensorView view, int64_t rows, int64_t cols, const char* role, int threads);
+  BoundMatrix(TensorView view, int threads);
   const T* get() const { return copy_ ? copy_.get() : view_; }
 
  private:

@@ -35,15 +35,17 @@ std::vector<double> EnginePass::InDouble() const {
 
 PassResult EnginePass::On(const Engine& engine) const { return On(engine, Weights()); }
 
-std::vector<int32_t> EnginePass::Ids() const {
+std::vector<int32_t> RandomIds(int64_t count, int vocab) {
   std::vector<int32_t> ids;
   uint32_t state = 5;
-  for (int64_t i = 0; i <= tokens; ++i) {
+  for (int64_t i = 0; i < count; ++i) {
     state = state * 1664525u + 1013904223u;
-    ids.push_back(static_cast<int32_t>((state >> 8) % static_cast<uint32_t>(shape.vocab)));
+    ids.push_back(static_cast<int32_t>((state >> 8) % static_cast<uint32_t>(vocab)));
   }
   return ids;
 }
+
+std::vector<int32_t> EnginePass::Ids() const { return RandomIds(tokens + 1, shape.vocab); }
 
 PassResult EnginePass::On(const Engine& engine, const WeightSource& weights) const {
   const std::vector<int32_t> ids = Ids();

@@ -24,6 +24,9 @@ inline double PassBound(DType type, double nats) {
   return 2 * (type == DType::kF16 ? 0x1p-11 : 0x1p-8) * size;
 }
 
+// The same ids each time.
+std::vector<int32_t> RandomIds(int64_t count, int vocab);
+
 struct EnginePass {
   ModelShape shape = {.layers = 2,
                       .hidden = 56,

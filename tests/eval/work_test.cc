@@ -3,19 +3,14 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/compare.h"
+#include "tests/support/random_weights.h"
 
 namespace longrope {
 namespace {
 
 using testing::CloseRelative;
 
-constexpr ModelShape kLlama7b{.layers = 32,
-                              .hidden = 4096,
-                              .heads = 32,
-                              .kv_heads = 32,
-                              .head_dim = 128,
-                              .ffn = 11008,
-                              .vocab = 32000};
+const ModelShape kLlama7b = testing::Llama2Shape();
 
 TEST(Work, OfLlama7bIsWhatItsCardSays) {
   // 6 738 415 616 parameters, 266 240 of them in norms.

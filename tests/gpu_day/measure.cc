@@ -7,11 +7,14 @@
 #include <map>
 
 #include "eval/rope_builder.h"
+#include "eval/work.h"
 #include "kernels/cuda/cuda_engine.h"
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/memory_plan.h"
 #include "kernels/cuda/ops.h"
+#include "tests/cuda/engine_pass.h"
 #include "tests/gpu_day/fill.h"
+#include "tests/support/random_weights.h"
 
 namespace longrope::gpu_day {
 namespace {
@@ -61,30 +64,8 @@ class Weights final : public WeightSource {
     }
   }
   TensorView Get(WeightRole role, int) const override {
-    const int64_t query = int64_t{s_.heads} * s_.head_dim, kv = int64_t{s_.kv_heads} * s_.head_dim;
-    const auto view = [&](int64_t rows, int64_t cols) {
-      return TensorView{reinterpret_cast<const std::byte*>(values_.data()), DType::kBF16, rows,
-                        cols};
-    };
-    switch (role) {
-      case WeightRole::kQuery:
-        return view(query, s_.hidden);
-      case WeightRole::kKey:
-      case WeightRole::kValue:
-        return view(kv, s_.hidden);
-      case WeightRole::kOutput:
-        return view(s_.hidden, query);
-      case WeightRole::kGate:
-      case WeightRole::kUp:
-        return view(s_.ffn, s_.hidden);
-      case WeightRole::kDown:
-        return view(s_.hidden, s_.ffn);
-      case WeightRole::kEmbedding:
-      case WeightRole::kHead:
-        return view(s_.vocab, s_.hidden);
-      default:
-        return view(1, s_.hidden);
-    }
+    const MatrixSize size = WeightSize(role, s_);
+    return {reinterpret_cast<const std::byte*>(values_.data()), DType::kBF16, size.rows, size.cols};
   }
 
  private:
@@ -96,8 +77,8 @@ class Weights final : public WeightSource {
 void AttendOnce(const NamedShape& model, const Device& device, int64_t length) {
   const ModelShape& s = model.shape;
   const Stream stream;
-  const int64_t rows = std::min(kBlock, length), wide = int64_t{s.heads} * s.head_dim;
-  const int64_t kv = int64_t{s.kv_heads} * s.head_dim;
+  const int64_t rows = std::min(kBlock, length), wide = s.QueryWidth();
+  const int64_t kv = s.KvWidth();
   const DeviceArray<T> q(rows * wide), out(rows * wide), k(length * kv), v(length * kv);
   FillRandom(q.get(), rows * wide, 1);
   FillRandom(k.get(), length * kv, 2);
@@ -150,12 +131,7 @@ class TimedModel {
     const RopeTable rope =
         BuildRopeTable({std::vector<float>(static_cast<size_t>(shape_.head_dim / 2), 1.0f), 0, 1},
                        {shape_.head_dim, 10000, 0}, length, engine_.Threads());
-    std::vector<int32_t> tokens;
-    uint32_t state = 1;
-    for (int64_t i = 0; i < length; ++i) {
-      state = state * 1664525u + 1013904223u;
-      tokens.push_back(static_cast<int32_t>((state >> 8) % static_cast<uint32_t>(shape_.vocab)));
-    }
+    const std::vector<int32_t> tokens = testing::RandomIds(length, shape_.vocab);
     const auto sequence = model_->Open(tokens, rope, KvScope::kOneLayer);
     const auto begin = std::chrono::steady_clock::now();
     for (int layer = 0; layer < shape_.layers; ++layer) {
@@ -180,14 +156,6 @@ class TimedModel {
   std::unique_ptr<Model> model_;
 };
 
-// Of layers alone.
-double FlopsOf(const ModelShape& s, int64_t tokens) {
-  const double length = static_cast<double>(tokens), wide = double{1} * s.heads * s.head_dim;
-  const double kv = double{1} * s.kv_heads * s.head_dim;
-  const double layer = 2 * length * (s.hidden * (2 * wide + 2 * kv + 3.0 * s.ffn) + length * wide);
-  return s.layers * layer;
-}
-
 // All layers and the head, at all lengths up to `longest`.
 void MeasureWholePasses(const NamedShape& model, const Device& device, const Engine& engine,
                         const std::vector<int64_t>& lengths, int64_t longest) {
@@ -199,7 +167,7 @@ void MeasureWholePasses(const NamedShape& model, const Device& device, const Eng
       std::printf("| %s | whole pass: %lld tokens | %.4g s, %.0f tokens/s | %s | %.1f GB taken |\n",
                   model.name.c_str(), static_cast<long long>(length), took,
                   static_cast<double>(length) / took,
-                  ShareText(FlopsOf(model.shape, length), took, device).c_str(), taken);
+                  ShareText(DocumentFlops(model.shape, length), took, device).c_str(), taken);
     }
   });
 }
@@ -207,14 +175,8 @@ void MeasureWholePasses(const NamedShape& model, const Device& device, const Eng
 }  // namespace
 
 std::vector<NamedShape> Shapes(bool small) {
-  ModelShape llama = {.layers = 32,
-                      .hidden = 4096,
-                      .heads = 32,
-                      .kv_heads = 32,
-                      .head_dim = 128,
-                      .ffn = 11008,
-                      .vocab = 32000};
-  if (small)
+  ModelShape llama = testing::Llama2Shape(), mistral = testing::MistralShape();
+  if (small) {
     llama = {.layers = 4,
              .hidden = 32,
              .heads = 2,
@@ -222,9 +184,9 @@ std::vector<NamedShape> Shapes(bool small) {
              .head_dim = 64,
              .ffn = 48,
              .vocab = 50};
-  ModelShape mistral = llama;
-  mistral.kv_heads = llama.heads / (small ? 2 : 4);
-  if (!small) mistral.ffn = 14336;
+    mistral = llama;
+    mistral.kv_heads = 1;
+  }
   const std::string name = small ? "tiny, as " : "";
   return {{name + "LLaMA-2-7B", llama}, {name + "Mistral-7B", mistral}};
 }
@@ -258,7 +220,7 @@ void MeasureProjections(const NamedShape& model, const Device& device) {
   const ModelShape& s = model.shape;
   const Stream stream;
   const cuda::Gemm gemm(stream);
-  const int64_t wide = int64_t{s.heads} * s.head_dim, kv = int64_t{s.kv_heads} * s.head_dim;
+  const int64_t wide = s.QueryWidth(), kv = s.KvWidth();
   struct Product {
     const char* name;
     int64_t inputs, outputs;
@@ -307,7 +269,7 @@ void MeasureLayers(const NamedShape& model, const Device& device,
           "| %.1f GB taken |\n",
           model.name.c_str(), model.shape.layers, static_cast<long long>(length), scaled,
           static_cast<double>(length) / scaled,
-          ShareText(FlopsOf(two, length), took, device).c_str(), taken);
+          ShareText(LayerFlops(two, length), took, device).c_str(), taken);
     });
   }
   if (whole > 0) MeasureWholePasses(model, device, *engine, lengths, whole);

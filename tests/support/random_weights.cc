@@ -28,22 +28,34 @@ ModelShape SmolLm2Shape(int layers) {
           .sliding_window = 0};
 }
 
+ModelShape Llama2Shape() {
+  return {.layers = 32,
+          .hidden = 4096,
+          .heads = 32,
+          .kv_heads = 32,
+          .head_dim = 128,
+          .ffn = 11008,
+          .vocab = 32000};
+}
+
+ModelShape MistralShape() {
+  ModelShape shape = Llama2Shape();
+  shape.kv_heads = 8;
+  shape.ffn = 14336;
+  return shape;
+}
+
 RandomWeights::RandomWeights(const ModelShape& s, const RandomWeightsOptions& options)
     : options_(options), state_(options.seed) {
-  const int64_t query = int64_t{s.heads} * s.head_dim, kv = int64_t{s.kv_heads} * s.head_dim;
-  Draw({WeightRole::kEmbedding, 0}, s.vocab, s.hidden);
-  Draw({WeightRole::kHead, 0}, s.vocab, s.hidden);
-  Draw({WeightRole::kFinalNorm, 0}, 1, s.hidden);
+  const auto draw = [&](WeightRole role, int layer) {
+    const MatrixSize size = WeightSize(role, s);
+    Draw({role, layer}, size.rows, size.cols);
+  };
+  draw(WeightRole::kEmbedding, 0);
+  draw(WeightRole::kHead, 0);
+  draw(WeightRole::kFinalNorm, 0);
   for (int layer = 0; layer < s.layers; ++layer) {
-    Draw({WeightRole::kInputNorm, layer}, 1, s.hidden);
-    Draw({WeightRole::kQuery, layer}, query, s.hidden);
-    Draw({WeightRole::kKey, layer}, kv, s.hidden);
-    Draw({WeightRole::kValue, layer}, kv, s.hidden);
-    Draw({WeightRole::kOutput, layer}, s.hidden, query);
-    Draw({WeightRole::kFfnNorm, layer}, 1, s.hidden);
-    Draw({WeightRole::kGate, layer}, s.ffn, s.hidden);
-    Draw({WeightRole::kUp, layer}, s.ffn, s.hidden);
-    Draw({WeightRole::kDown, layer}, s.hidden, s.ffn);
+    for (const WeightRole role : kLayerRoles) draw(role, layer);
   }
 }
 

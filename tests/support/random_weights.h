@@ -19,6 +19,9 @@ struct RandomWeightsOptions {
 
 // SmolLM2-135M's shape, whose 30 layers are cut to so many: a size where memory and time matter.
 ModelShape SmolLm2Shape(int layers);
+// Of LLaMA-2-7B and Mistral-7B, without their windows.
+ModelShape Llama2Shape();
+ModelShape MistralShape();
 
 // Thread-safe once made. Every tensor is drawn when the source is made.
 class RandomWeights final : public WeightSource {

@@ -18,6 +18,7 @@
 #include <type_traits>
 
 #include "kernels/cuda/check.h"
+#include "kernels/cuda/shared_memory.h"
 #include "tests/cuda/stand_in/block.h"
 #include "tests/cuda/stand_in/launch.h"
 #include "tests/cuda/stand_in/tensor_core.h"
@@ -85,8 +86,6 @@ inline uint32_t Element(const void* row, int i) { return static_cast<const HalfW
 
 namespace longrope::cuda {
 
-inline constexpr int kMaxSharedBytes = static_cast<int>(stand_in::kSharedBytesPerBlock);
-
 template <class T>
 T* SharedMemory() {
   return reinterpret_cast<T*>(stand_in::SharedBytes());
@@ -95,12 +94,8 @@ T* SharedMemory() {
 template <class... Parameters, class... Arguments>
 [[nodiscard]] cudaError_t Launch(void (*kernel)(Parameters...), dim3 grid, dim3 block,
                                  size_t shared_bytes, cudaStream_t stream, Arguments... arguments) {
-  if (shared_bytes > 48 * 1024) {
-    const cudaError_t refused = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                                                     cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                     static_cast<int>(shared_bytes));
-    if (refused != cudaSuccess) return refused;
-  }
+  const cudaError_t refused = AllowSharedBytes(reinterpret_cast<const void*>(kernel), shared_bytes);
+  if (refused != cudaSuccess) return refused;
   return stand_in::EnqueueKernel(
       reinterpret_cast<const void*>(kernel), {grid, block, shared_bytes}, stream,
       [kernel, ... values = static_cast<Parameters>(arguments)] { kernel(values...); });
