@@ -121,9 +121,9 @@ ForwardPlan PlanScope(const Engine& engine, const ForwardNeeds& needs, KvScope s
   ForwardPlan plan;
   plan.scope = scope;
   plan.chunk = RowsForAll(engine) * kBlocksPerThread;
-  const EngineBytes bytes =
-      engine.Bytes({needs.shape, needs.stored, needs.tied_head,
-                    std::max(needs.longest, needs.tokens), needs.tokens, scope});
+  const EngineBytes bytes = engine.Bytes({needs.shape, needs.stored, needs.tied_head,
+                                          std::max(needs.longest, needs.tokens), needs.tokens,
+                                          scope, needs.paired_heads});
   plan.account.weights = bytes.weights;
   plan.account.rope_table = RopeTableBytes(needs.rope, needs.tokens);
   plan.account.sequence = bytes.sequence;

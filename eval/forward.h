@@ -44,8 +44,9 @@ struct ForwardNeeds {
   DType stored = DType::kF32;  // of the weights
   RopeShape rope;
   int64_t tokens = 0;
-  bool tied_head = false;  // the head is the embedding
-  int64_t longest = 0;     // tokens of the longest document that the weights are bound for
+  bool tied_head = false;     // the head is the embedding
+  int64_t longest = 0;        // tokens of the longest document that the weights are bound for
+  bool paired_heads = false;  // rows of queries and keys are stored pair by pair (weights.h)
 };
 
 // Rows of which every worker of the engine gets a block.

@@ -27,11 +27,12 @@ std::string ScoredText(const Document& document) {
 }  // namespace
 
 ForwardNeeds NeedsOf(const ModelConfig& config, DType stored, int64_t tokens, int64_t longest) {
-  return {config.shape, stored, RotationOf(config), tokens, config.tied_head, longest};
+  return {config.shape,     stored,  RotationOf(config), tokens,
+          config.tied_head, longest, config.paired_heads};
 }
 
-Scorer::Scorer(const Engine& engine, const ModelFolder& folder, const ScorerOptions& options)
-    : engine_(engine), folder_(folder), options_(options), shape_(folder.config().shape) {
+Scorer::Scorer(const Engine& engine, const ModelSource& source, const ScorerOptions& options)
+    : engine_(engine), source_(source), options_(options), shape_(source.config().shape) {
   if (!options.sliding_window) shape_.sliding_window = 0;
   // Before memory is taken for the weights.
   const ForwardPlan plan = Plan(options.longest);
@@ -44,16 +45,16 @@ Scorer::Scorer(const Engine& engine, const ModelFolder& folder, const ScorerOpti
                           : "") +
                      "; that is more than the host has free");
   }
-  model_ = engine.Bind(shape_, folder, options.longest);
+  model_ = engine.Bind(shape_, source, options.longest);
 }
 
 ForwardPlan Scorer::Plan(int64_t tokens) const {
-  return PlanForward(engine_, NeedsOf(folder_.config(), folder_.stored(), tokens, options_.longest),
+  return PlanForward(engine_, NeedsOf(source_.config(), source_.stored(), tokens, options_.longest),
                      MemoryLimit(engine_, options_.memory_bytes));
 }
 
 RopeTable Scorer::TableOf(const RopeFactors& factors, std::span<const int32_t> tokens) const {
-  return BuildRopeTable(factors, RotationOf(folder_.config()),
+  return BuildRopeTable(factors, RotationOf(source_.config()),
                         static_cast<int64_t>(tokens.size()) - 1, engine_.Threads());
 }
 

@@ -9,7 +9,7 @@
 
 #include "eval/evaluator.h"
 #include "eval/forward.h"
-#include "eval/model/model_folder.h"
+#include "eval/model/model_source.h"
 #include "eval/text/corpus.h"
 
 namespace longrope {
@@ -25,8 +25,8 @@ struct ScorerOptions {
 // Not thread-safe: the engine uses all its threads for one document.
 class Scorer {
  public:
-  // `engine` and `folder` outlive the scorer. Throws InputError if the weights do not fit.
-  Scorer(const Engine& engine, const ModelFolder& folder, const ScorerOptions& options);
+  // `engine` and `source` outlive the scorer. Throws InputError if the weights do not fit.
+  Scorer(const Engine& engine, const ModelSource& source, const ScorerOptions& options);
 
   const Engine& engine() const { return engine_; }
   int64_t sliding_window() const { return shape_.sliding_window; }  // 0 where it is off
@@ -51,7 +51,7 @@ class Scorer {
   RopeTable TableOf(const RopeFactors& factors, std::span<const int32_t> tokens) const;
 
   const Engine& engine_;
-  const ModelFolder& folder_;
+  const ModelSource& source_;
   ScorerOptions options_;
   ModelShape shape_;
   std::unique_ptr<Model> model_;

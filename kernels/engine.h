@@ -64,6 +64,7 @@ struct MemoryNeeds {
   int64_t longest = 0;         // tokens of the longest sequence for which they are bound
   int64_t tokens = 0;          // of the sequence asked about, at most `longest`
   KvScope scope = KvScope::kAllLayers;
+  bool paired_heads = false;  // rows of queries and keys are stored pair by pair (TensorView)
 };
 
 // Of a walk that an engine does not offer.

@@ -73,6 +73,11 @@ TensorView CheckedWeight(const WeightSource& weights, WeightRole role, int layer
                          const ModelShape& shape) {
   const TensorView view = weights.Get(role, layer);
   const MatrixSize size = WeightSize(role, shape);
+  if (view.cols % BlockOf(view.dtype).elements != 0 ||
+      (view.paired_head > 0 && view.rows % view.paired_head != 0)) {
+    throw std::invalid_argument(std::string(NameOf(role)) +
+                                " has rows that are not whole blocks, or not whole heads");
+  }
   if (view.rows != size.rows || view.cols != size.cols || view.data == nullptr) {
     throw std::invalid_argument(std::string(NameOf(role)) + " is [" + std::to_string(view.rows) +
                                 ", " + std::to_string(view.cols) + "], expected [" +

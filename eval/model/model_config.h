@@ -34,6 +34,7 @@ struct ModelConfig {
   // The model's own `longrope` factors: short ones up to the original length, long ones beyond,
   // both with the n-hat of kStartTokensKey.
   std::optional<FactorSet> own_factors;
+  bool paired_heads = false;  // rows of queries and keys are stored pair by pair (weights.h)
 
   // Throws InputError if the original length is unknown, telling how to state it.
   int64_t OriginalLength() const;

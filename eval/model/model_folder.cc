@@ -141,20 +141,8 @@ DType ModelFolder::stored() const {
 }
 
 std::string ModelFolder::Digest() const {
-  const ModelShape& s = config_.shape;
   Sha256 hash;
-  for (int64_t number : {int64_t{s.layers}, int64_t{s.hidden}, int64_t{s.heads},
-                         int64_t{s.kv_heads}, int64_t{s.head_dim}, int64_t{s.ffn}, int64_t{s.vocab},
-                         s.sliding_window, int64_t{config_.tied_head}}) {
-    hash.Add(std::to_string(number) + ",");
-  }
-  hash.Add(Json(s.norm_epsilon).dump() + "," + Json(config_.rope_base).dump());
-  if (config_.own_factors) {
-    for (const auto& [length, factors] : config_.own_factors->buckets) {
-      hash.Add(" " + std::to_string(length) + " " + Json(factors.lambda).dump() + " " +
-               std::to_string(factors.start_tokens) + " " + Json(factors.attention_factor).dump());
-    }
-  }
+  hash.Add(DigestText(config_));
   for (const auto& [name, tensor] : tensors_) {
     hash.Add(name + " " + tensor->dtype + " " + ShapeText(tensor->shape) + "\n");
     hash.Add(tensor->bytes);

@@ -8,7 +8,7 @@
 
 #include "kernels/cuda/cuda_sequence.h"
 #include "kernels/cuda/ops.h"
-#include "kernels/dtype.h"
+#include "kernels/load_row.h"
 #include "kernels/parallel.h"
 
 namespace longrope::cuda {
@@ -31,16 +31,17 @@ constexpr DType StoredAs() {
 // The stored numbers as T.
 template <class T>
 void Convert(const TensorView& view, T* out, int threads) {
-  ParallelFor(view.rows, threads, [&](int64_t row, int) {
-    const int64_t begin = row * view.cols;
-    if (view.dtype == StoredAs<T>()) {
-      std::memcpy(out + begin, view.data + begin * SizeOf(view.dtype),
-                  static_cast<size_t>(view.cols) * sizeof(T));
+  const bool same = view.dtype == StoredAs<T>();
+  std::vector<float> rows(static_cast<size_t>(same ? 0 : threads * view.cols));  // one a worker
+  ParallelFor(view.rows, threads, [&](int64_t row, int worker) {
+    T* to = out + row * view.cols;
+    if (same) {
+      std::memcpy(to, StoredRow(view, row), static_cast<size_t>(view.cols) * sizeof(T));
       return;
     }
-    for (int64_t i = begin; i < begin + view.cols; ++i) {
-      out[i] = FromFloatHost<T>(LoadFloat(view.data, view.dtype, i));
-    }
+    float* numbers = rows.data() + worker * view.cols;
+    LoadRow(view, row, numbers);
+    for (int64_t i = 0; i < view.cols; ++i) to[i] = FromFloatHost<T>(numbers[i]);
   });
 }
 
@@ -78,7 +79,9 @@ void CudaModel<T>::BindNorms(const WeightSource& weights) {
   std::vector<float> norms;
   const auto add = [&](WeightRole role, int layer) {
     const TensorView view = Weight(weights, role, layer);
-    for (int64_t i = 0; i < view.cols; ++i) norms.push_back(LoadFloat(view.data, view.dtype, i));
+    const size_t at = norms.size();
+    norms.resize(at + static_cast<size_t>(view.cols));
+    LoadRow(view, 0, norms.data() + at);
   };
   for (int layer = 0; layer < pass_.model.layers; ++layer) {
     add(WeightRole::kInputNorm, layer);

@@ -70,9 +70,8 @@ class ReferenceEngine final : public Engine {
   int Threads() const override { return threads_; }
 
   EngineBytes Bytes(const MemoryNeeds& needs) const override {
-    return {
-        WeightBytes(needs.shape, needs.stored),
-        reference::ReferenceSequence<T>::Bytes(needs.shape, needs.tokens, needs.scope, threads_)};
+    return {WeightBytes(needs), reference::ReferenceSequence<T>::Bytes(needs.shape, needs.tokens,
+                                                                       needs.scope, threads_)};
   }
 
   std::unique_ptr<Model> Bind(const ModelShape& shape, const WeightSource& weights,
@@ -81,13 +80,17 @@ class ReferenceEngine final : public Engine {
   }
 
  private:
-  static int64_t WeightBytes(const ModelShape& s, DType stored) {
-    if (sizeof(T) == 4 && stored == DType::kF32) return 0;
+  static int64_t WeightBytes(const MemoryNeeds& needs) {
+    const ModelShape& s = needs.shape;
+    const auto elements = [&](WeightRole role) { return WeightSize(role, s).Elements(); };
+    if (sizeof(T) == 4 && needs.stored == DType::kF32) {
+      const int64_t paired = elements(WeightRole::kQuery) + elements(WeightRole::kKey);
+      return needs.paired_heads ? 4 * s.layers * paired : 0;
+    }
     int64_t layer = 0;
-    for (const WeightRole role : kLayerRoles) layer += WeightSize(role, s).Elements();
+    for (const WeightRole role : kLayerRoles) layer += elements(role);
     return static_cast<int64_t>(sizeof(T)) *
-           (s.layers * layer + WeightSize(WeightRole::kFinalNorm, s).Elements() +
-            WeightSize(WeightRole::kHead, s).Elements());
+           (s.layers * layer + elements(WeightRole::kFinalNorm) + elements(WeightRole::kHead));
   }
 
   const BlockKernels<T>& kernels_;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "kernels/dtype.h"
+#include "kernels/load_row.h"
 #include "kernels/parallel.h"
 #include "kernels/round_up.h"
 #include "kernels/sequence_checks.h"
@@ -30,16 +30,13 @@ int64_t ScratchElements(const ModelShape& shape) {
 template <class T>
 BoundMatrix<T>::BoundMatrix(TensorView view, int threads) {
   const bool aligned = reinterpret_cast<uintptr_t>(view.data) % alignof(T) == 0;
-  if (std::is_same_v<T, float> && view.dtype == DType::kF32 && aligned) {
+  if (std::is_same_v<T, float> && view.dtype == DType::kF32 && view.paired_head == 0 && aligned) {
     view_ = reinterpret_cast<const T*>(view.data);
     return;
   }
   copy_ = Buffer<T>(view.rows * view.cols);
-  ParallelFor(view.rows, threads, [&](int64_t row, int) {
-    for (int64_t i = row * view.cols; i < (row + 1) * view.cols; ++i) {
-      copy_.get()[i] = static_cast<T>(LoadFloat(view.data, view.dtype, i));
-    }
-  });
+  ParallelFor(view.rows, threads,
+              [&](int64_t row, int) { LoadRow(view, row, copy_.get() + row * view.cols); });
 }
 
 template <class T>
@@ -88,12 +85,12 @@ ReferenceSequence<T>::ReferenceSequence(const ReferenceModel<T>& model,
   const TensorView embedding = model.embedding();
   ParallelFor(padded_ / kBlockRows, model.threads(), [&](int64_t block, int) {
     T* out = Hidden(block);
-    for (int64_t row = block * kBlockRows; row < (block + 1) * kBlockRows; ++row) {
-      for (int64_t i = 0; i < shape_.hidden; ++i, ++out) {
-        *out = row < tokens_
-                   ? static_cast<T>(LoadFloat(embedding.data, embedding.dtype,
-                                              tokens[static_cast<size_t>(row)] * shape_.hidden + i))
-                   : T(0);
+    const int64_t first = block * kBlockRows;
+    for (int64_t row = first; row < first + kBlockRows; ++row, out += shape_.hidden) {
+      if (row < tokens_) {
+        LoadRow(embedding, tokens[static_cast<size_t>(row)], out);
+      } else {
+        std::fill_n(out, shape_.hidden, T(0));
       }
     }
   });

@@ -13,8 +13,8 @@ namespace longrope::reference {
 // Elements that one thread's Scratch takes.
 int64_t ScratchElements(const ModelShape& shape);
 
-// A matrix in the engine's type: the stored view itself where it already has that type and stands
-// on its boundary, else a converted copy.
+// A matrix in the engine's type: the stored view itself where it already has that type and the
+// engine's order of rows, and stands on its boundary, else a converted copy.
 template <class T>
 class BoundMatrix {
  public:

@@ -251,10 +251,10 @@ std::unique_ptr<Tokenizer> TokenizerForTexts(const Job& job, const ModelConfig& 
 
 int DryRun(const Job& job, const DryRunOptions& options) {
   const auto engine = MakeEngineToPlan(BackendOptionsOf(job.backend, LogMessage));
-  const ModelConfig config = ReadModelConfig(job.model.path, OverridesOf(job.model));
+  const ModelConfig config = ModelConfigOf(job.model.path, OverridesOf(job.model));
   for (const StageOptions& stage : AllSearches(job)) {
     PlanStage(stage, ForeseenModel(job, stage, StageModelOf(config)));
-    if (!stage.key_model.empty()) ReadModelConfig(stage.key_model, {});
+    if (!stage.key_model.empty()) ModelConfigOf(stage.key_model, {});
   }
   std::cout << "# the resolved job\n"
             << JobText(job) << "\n# what it will take, with engine " << engine->name() << " on "

@@ -81,11 +81,11 @@ void PrintHeader() {
 // Scores texts of one length after the other.
 class Evaluation {
  public:
-  Evaluation(const Arguments& arguments, const ModelFolder& folder, const Rotations& rotations,
+  Evaluation(const Arguments& arguments, const ModelSource& source, const Rotations& rotations,
              const std::optional<SlidingWindow>& sliding, const Scorer& scorer,
              const std::vector<Text>& texts)
       : arguments_(arguments),
-        folder_(folder),
+        source_(source),
         rotations_(rotations),
         sliding_(sliding),
         scorer_(scorer),
@@ -115,12 +115,12 @@ class Evaluation {
     };
     const Score score =
         *(sliding_ ? ScoreInWindows(tokens, *sliding_, in_one_pass) : in_one_pass(tokens, {}));
-    if (!std::isfinite(score.nats)) RefuseNonFinite(arguments_.model, folder_, text.path);
+    if (!std::isfinite(score.nats)) RefuseNonFinite(arguments_.model, source_, text.path);
     return score;
   }
 
   const Arguments& arguments_;
-  const ModelFolder& folder_;
+  const ModelSource& source_;
   const Rotations& rotations_;
   const std::optional<SlidingWindow>& sliding_;
   const Scorer& scorer_;
@@ -129,9 +129,9 @@ class Evaluation {
 
 int Run(const Arguments& arguments) {
   const auto engine = MakeEngine(arguments.backend.Options());
-  const ModelFolder folder(arguments.model.path, arguments.model.Overrides());
-  const auto tokenizer = OpenTokenizer(arguments.model.path, folder.config().shape.vocab);
-  const Rotations rotations(arguments.rotation, folder.config());
+  const auto source = OpenModel(arguments.model.path, arguments.model.Overrides());
+  const auto tokenizer = OpenTokenizer(arguments.model.path, source->config().shape.vocab);
+  const Rotations rotations(arguments.rotation, source->config());
   const std::vector<Text> texts =
       ReadTexts(arguments.texts, arguments.lengths, "--lengths", *tokenizer);
   const auto sliding = WindowOf(arguments, rotations);
@@ -144,10 +144,10 @@ int Run(const Arguments& arguments) {
   }
   // Within the model's own window that masks nothing, so one setting serves all lengths.
   const Scorer scorer(
-      *engine, folder,
+      *engine, *source,
       {arguments.backend.Options().memory_bytes, std::ranges::max(passes), !rotations.Extend()});
   if (!arguments.json) PrintHeader();
-  const Evaluation evaluation(arguments, folder, rotations, sliding, scorer, texts);
+  const Evaluation evaluation(arguments, *source, rotations, sliding, scorer, texts);
   for (int64_t each : arguments.lengths) evaluation.Run(each);
   return kExitDone;
 }

@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "eval/errors.h"
-#include "eval/model/model_config.h"
+#include "eval/model/model_source.h"
 #include "search/cli/command.h"
 #include "search/cli/console.h"
 #include "search/cli/model_arguments.h"
@@ -125,7 +125,7 @@ void CompleteFrom(const RopeShape& model, FactorFile* file) {
 // they were made for another head size, base or original length.
 std::string FamilyOf(Source* source) {
   if (source->model.empty()) return "";
-  const ModelConfig config = ReadModelConfig(source->model, source->overrides);
+  const ModelConfig config = ModelConfigOf(source->model, source->overrides);
   const RopeShape shape{config.shape.head_dim, config.rope_base,
                         config.original_length.value_or(0)};
   CheckFactorsFit(source->file, source->path.string(), shape);

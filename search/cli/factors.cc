@@ -66,7 +66,7 @@ void PrintTable(const std::vector<Column>& columns) {
 }
 
 int Run(const Arguments& arguments) {
-  const RopeShape shape = ReadModelConfig(arguments.model.path, arguments.model.Overrides()).Rope();
+  const RopeShape shape = ModelConfigOf(arguments.model.path, arguments.model.Overrides()).Rope();
   const double ratio = std::max(
       1.0, static_cast<double>(arguments.length) / static_cast<double>(shape.original_length));
   std::vector<Column> columns;

@@ -14,7 +14,9 @@ ConfigOverrides ModelArguments::Overrides() const {
 }
 
 void AddModelArguments(CLI::App& command, ModelArguments* arguments, bool required) {
-  command.add_option("--model", arguments->path, "Hugging Face folder (LLaMA or Mistral)")
+  command
+      .add_option("--model", arguments->path,
+                  "Hugging Face folder (LLaMA or Mistral), or GGUF file")
       ->required(required);
   command
       .add_option("--original", arguments->original,
@@ -26,9 +28,9 @@ void AddModelArguments(CLI::App& command, ModelArguments* arguments, bool requir
       ->check(CLI::Range(int64_t{2}, int64_t{4096}));
 }
 
-void RefuseNonFinite(const ModelArguments& model, const ModelFolder& folder,
+void RefuseNonFinite(const ModelArguments& model, const ModelSource& source,
                      const std::string& what) {
-  const std::string weight = folder.FindNonFinite();
+  const std::string weight = source.FindNonFinite();
   throw InputError(weight.empty() ? what + ": the loss is not finite, though every weight is"
                                   : model.path + ": " + weight + " is not finite");
 }

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "eval/backend.h"
-#include "eval/model/model_folder.h"
+#include "eval/model/model_source.h"
 #include "eval/rope_methods.h"
 #include "search/cli/command.h"
 
@@ -24,7 +24,7 @@ void AddModelArguments(CLI::App& command, ModelArguments* arguments, bool requir
 
 // Throws InputError for a loss that is not finite: names the weight that is to blame, else `what`
 // was scored.
-[[noreturn]] void RefuseNonFinite(const ModelArguments& model, const ModelFolder& folder,
+[[noreturn]] void RefuseNonFinite(const ModelArguments& model, const ModelSource& source,
                                   const std::string& what);
 
 // Ramp of YaRN.

@@ -94,14 +94,14 @@ void PrintJson(int64_t length, std::span<const PasskeyResult> results) {
 
 int Run(const Arguments& arguments) {
   const auto engine = MakeEngine(arguments.backend.Options());
-  const ModelFolder folder(arguments.model.path, arguments.model.Overrides());
-  const auto tokenizer = OpenTokenizer(arguments.model.path, folder.config().shape.vocab);
-  const Rotations rotations(arguments.rotation, folder.config());
+  const auto source = OpenModel(arguments.model.path, arguments.model.Overrides());
+  const auto tokenizer = OpenTokenizer(arguments.model.path, source->config().shape.vocab);
+  const Rotations rotations(arguments.rotation, source->config());
   const auto [shortest, longest] = std::ranges::minmax(arguments.lengths);
   // A length that holds no prompt is refused before anything is scored.
   MakePasskeyPrompt(*tokenizer, shortest, DrawPasskeys(arguments.seed, shortest, 1)[0]);
   rotations.Announce(arguments.lengths, engine->name());
-  const Scorer scorer(*engine, folder,
+  const Scorer scorer(*engine, *source,
                       {arguments.backend.Options().memory_bytes, longest, !rotations.Extend()});
   if (!arguments.json) PrintHeader();
   std::vector<PasskeyResult> all;
@@ -114,7 +114,7 @@ int Run(const Arguments& arguments) {
             return scorer.ScoreEachToken(tokens, factors, {}, scored);
           }));
       if (!std::isfinite(results.back().nats)) {
-        RefuseNonFinite(arguments.model, folder,
+        RefuseNonFinite(arguments.model, *source,
                         "a passkey in " + std::to_string(length) + " tokens");
       }
     }

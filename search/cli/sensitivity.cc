@@ -91,9 +91,9 @@ int Run(const Arguments& arguments) {
     throw InputError("--start-tokens: is for --table start-tokens");
   }
   const auto engine = MakeEngine(arguments.backend.Options());
-  const ModelFolder folder(arguments.model.path, arguments.model.Overrides());
-  const auto tokenizer = OpenTokenizer(arguments.model.path, folder.config().shape.vocab);
-  const RopeShape shape = folder.config().Rope();
+  const auto source = OpenModel(arguments.model.path, arguments.model.Overrides());
+  const auto tokenizer = OpenTokenizer(arguments.model.path, source->config().shape.vocab);
+  const RopeShape shape = source->config().Rope();
   if (arguments.length <= shape.original_length) {
     throw InputError("--length " + std::to_string(arguments.length) +
                      ": allowed: above the model's original length, " +
@@ -105,7 +105,7 @@ int Run(const Arguments& arguments) {
   CheckFactorsFit(file, arguments.factors, shape);
   const RopeFactors factors = file.Set().For(arguments.length);
   const Scorer scorer(
-      *engine, folder,
+      *engine, *source,
       {arguments.backend.Options().memory_bytes, arguments.length, /*sliding_window=*/false});
   const Texts texts(arguments, scorer, *tokenizer);
   LogMessage("perplexity of " + std::to_string(arguments.texts.size()) + " texts, " +

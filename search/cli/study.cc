@@ -46,7 +46,7 @@ void CheckTexts(const Study& study, const ModelConfig& config) {
 int DryRun(const Study& study) {
   const Job& job = study.cells.front().job;
   const auto engine = MakeEngineToPlan(BackendOptionsOf(job.backend, LogMessage));
-  const ModelConfig config = ReadModelConfig(job.model.path, OverridesOf(job.model));
+  const ModelConfig config = ModelConfigOf(job.model.path, OverridesOf(job.model));
   const Calibration calibration = Calibrate(*engine, config.shape);
   std::cout << "study " << study.name << " on engine " << engine->name() << ", "
             << engine->Threads() << " threads; scores that searches share are made once\n";

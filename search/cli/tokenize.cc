@@ -1,7 +1,7 @@
 #include <iostream>
 #include <memory>
 
-#include "eval/model/model_config.h"
+#include "eval/model/model_source.h"
 #include "eval/text/corpus.h"
 #include "search/cli/command.h"
 
@@ -13,7 +13,7 @@ struct Arguments {
 };
 
 int Run(const Arguments& arguments) {
-  const ModelConfig config = ReadModelConfig(arguments.model, {});
+  const ModelConfig config = ModelConfigOf(arguments.model, {});
   const auto tokenizer = OpenTokenizer(arguments.model, config.shape.vocab);
   for (int32_t id : tokenizer->Encode(ReadText(arguments.file))) std::cout << id << '\n';
   return kExitDone;
@@ -25,7 +25,7 @@ void AddTokenize(CLI::App& app, Action* action) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command =
       app.add_subcommand("tokenize", "Print the token ids that eval would score, one a line");
-  command->add_option("--model", arguments->model, "Hugging Face folder")->required();
+  command->add_option("--model", arguments->model, "Hugging Face folder, or GGUF file")->required();
   command->add_option("file", arguments->file, "Text file")->required();
   command->callback([=] { *action = [=] { return Run(*arguments); }; });
 }

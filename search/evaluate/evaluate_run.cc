@@ -118,14 +118,14 @@ void EvaluateRun::Bind(const std::string& name, const std::string& path) {
   bound_ = {};
   const Job& job = sources_.job();
   bound_.path = path;
-  bound_.folder = std::make_unique<ModelFolder>(path, OverridesOf(job.model));
+  bound_.source = OpenModel(path, OverridesOf(job.model));
   StageOptions longest = stage_;
   longest.length = stage_.lengths.back();  // no pass is longer
   // Within the window it masks nothing, and factors are applied beyond it.
-  const int64_t sliding = bound_.folder->config().shape.sliding_window;
+  const int64_t sliding = bound_.source->config().shape.sliding_window;
   bound_.scorer = std::make_unique<Scorer>(
-      *engine_, *bound_.folder, ScorerOptionsOf(job, longest, sliding >= longest.length));
-  bound_.digest = bound_.folder->Digest();
+      *engine_, *bound_.source, ScorerOptionsOf(job, longest, sliding >= longest.length));
+  bound_.digest = bound_.source->Digest();
   bound_.text = bound_.digest + "\n" + std::string(engine_->name()) + "\n" +
                 std::string(engine_->build()) + "\n" +
                 std::to_string(bound_.scorer->sliding_window());
@@ -138,7 +138,7 @@ void EvaluateRun::OpenTexts() {
   const Job& job = sources_.job();
   engine_ = MakeEngine(BackendOptionsOf(
       job.backend, [this](const std::string& line) { observer_.OnMessage(line); }));
-  const ModelConfig base = ReadModelConfig(job.model.path, OverridesOf(job.model));
+  const ModelConfig base = ModelConfigOf(job.model.path, OverridesOf(job.model));
   tokenizer_ = OpenTokenizer(job.model.path, base.shape.vocab);
   StageOptions draw = stage_;
   draw.length = Longest();
@@ -215,7 +215,7 @@ bool EvaluateRun::Measure(EvaluationCell* cell, std::stop_token stop) {
   }
   const bool failed = std::ranges::any_of(
       cell->measured, [](const Measurement& one) { return !std::isfinite(one.score.nats); });
-  const std::string weight = failed ? bound_.folder->FindNonFinite() : "";
+  const std::string weight = failed ? bound_.source->FindNonFinite() : "";
   if (!weight.empty()) throw InputError(bound_.path + ": " + weight + " is not finite");
   return true;
 }

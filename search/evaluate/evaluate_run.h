@@ -36,7 +36,7 @@ class EvaluateRun final : public StageRun {
   // A model that is bound, and what its scores depend on.
   struct Bound {
     std::string path, text, digest;
-    std::unique_ptr<ModelFolder> folder;
+    std::unique_ptr<ModelSource> source;
     std::unique_ptr<Scorer> scorer;
   };
 

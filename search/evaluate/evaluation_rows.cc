@@ -35,7 +35,7 @@ EvaluationRow RowOf(const std::string& text, const StageSources& sources,
   row.label = text;
   row.model = ModelOf(name, sources, stage);
   row.path = sources.ModelPath(row.model);
-  row.on = StageModelOf(ReadModelConfig(row.path, OverridesOf(sources.job().model)));
+  row.on = StageModelOf(ModelConfigOf(row.path, OverridesOf(sources.job().model)));
   row.method = name.method;
   row.target = name.target;
   row.yarn = stage.yarn;

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "eval/errors.h"
-#include "eval/model/model_config.h"
+#include "eval/model/model_source.h"
 #include "eval/storage/files.h"
 #include "search/factors/model_file.h"
 #include "search/number_text.h"
@@ -139,6 +139,7 @@ OrderedJson HuggingFaceFragment(const FactorFile& file, const std::string& name,
 
 void ExportModelFolder(FileSystem& files, const fs::path& model, const fs::path& place,
                        const OrderedJson& fragment, const RopeFactors& factors) {
+  RefuseGguf(model, "a patched folder");
   // "out/" is "out": the temporary folder stands beside it, not in it.
   const fs::path out = place.has_filename() ? place : place.parent_path();
   if (fs::exists(out)) throw InputError(out.string() + ": exists; allowed: a new folder");

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "eval/errors.h"
+#include "eval/model/model_folder.h"
 #include "eval/storage/digest.h"
 #include "eval/text/corpus.h"
 #include "search/factors/hugging_face.h"
@@ -112,7 +113,7 @@ FinetuneRun::Leg FinetuneRun::LegOf(int number) const {
   const std::string model = number == 1 ? first : LegFolder(number - 1).File(kOutput).string();
   return {number, LegFolder(number), model,
           FactorsOf(stage_.finetune.factors[static_cast<size_t>(number) - 1],
-                    ReadModelConfig(first, overrides))};
+                    ModelConfigOf(first, overrides))};
 }
 
 std::string FinetuneRun::Title(const Leg& leg) const {
@@ -169,7 +170,7 @@ void FinetuneRun::MakeInput(const Leg& leg) const {
   }
   for (const fs::path& path : left) fs::remove_all(path);
   const ConfigOverrides overrides = OverridesOf(sources_.job().model);
-  const std::string family = ReadModelConfig(leg.model, overrides).family;
+  const std::string family = ModelConfigOf(leg.model, overrides).family;
   const auto fragment = HuggingFaceFragment(leg.factors, Title(leg), ShortFactors::kSame, family);
   ExportModelFolder(leg.folder.files(), leg.model, leg.folder.File(kInput), fragment,
                     leg.factors.Longest().factors);
@@ -181,7 +182,7 @@ std::optional<std::string> FinetuneRun::TokensFile(std::stop_token stop) const {
   const Job& job = sources_.job();
   const std::string path = folder_.File(kTokens).string();
   if (folder_.Has(kTokens)) return path;
-  const ModelConfig config = ReadModelConfig(job.model.path, OverridesOf(job.model));
+  const ModelConfig config = ModelConfigOf(job.model.path, OverridesOf(job.model));
   const auto tokenizer = OpenTokenizer(job.model.path, config.shape.vocab);
   observer_.OnMessage("stage " + stage_.name + ": tokenizes the texts of " + TrainPath(job.data));
   std::string bytes;

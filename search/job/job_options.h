@@ -14,7 +14,7 @@
 namespace longrope {
 
 struct ModelOptions {
-  std::string path;  // Hugging Face folder
+  std::string path;  // Hugging Face folder, or GGUF file
   // Over what config.json says; a Mistral's original length must be stated (in tokens).
   std::optional<int64_t> original_length;
   std::optional<double> rope_base;

@@ -19,18 +19,18 @@ ConfigOverrides OverridesFor(const Job& job, const StageOptions& stage) {
   return stage.key_model.empty() ? OverridesOf(job.model) : ConfigOverrides{};
 }
 
-ModelFolder OpenReference(const Job& job, const StageOptions& stage) {
+std::unique_ptr<ModelSource> OpenReference(const Job& job, const StageOptions& stage) {
   try {
-    return ModelFolder(PathOf(job, stage), OverridesFor(job, stage));
+    return OpenModel(PathOf(job, stage), OverridesFor(job, stage));
   } catch (const InputError& error) {
     if (stage.key_model.empty()) throw;
     throw InputError("stages." + stage.name + ".key_model: " + error.what());
   }
 }
 
-std::string TextOf(const ModelFolder& folder, const StageOptions& stage) {
-  return "model " + folder.Digest() + ", " +
-         (folder.config().own_factors ? "factors of its config" : stage.key_method) +
+std::string TextOf(const ModelSource& source, const StageOptions& stage) {
+  return "model " + source.Digest() + ", " +
+         (source.config().own_factors ? "factors of its config" : stage.key_method) +
          ", key_gain " + NumberText(stage.key_rule.gain) + ", key_floor " +
          NumberText(stage.key_rule.floor);
 }
@@ -43,10 +43,10 @@ KeyTokenReference::KeyTokenReference(const Engine& engine, const Job& job,
     : engine_(engine),
       job_(job),
       stage_(stage),
-      folder_(OpenReference(job, stage)),
+      source_(OpenReference(job, stage)),
       window_(window),
-      text_(TextOf(folder_, stage)) {
-  const auto own = OpenTokenizer(PathOf(job, stage), folder_.config().shape.vocab);
+      text_(TextOf(*source_, stage)) {
+  const auto own = OpenTokenizer(PathOf(job, stage), source_->config().shape.vocab);
   if (own->Digest() != tokenizer.Digest()) {
     throw InputError("stages." + stage.name + ".key_model: " + PathOf(job, stage) +
                      " has another tokenizer than the model");
@@ -54,7 +54,7 @@ KeyTokenReference::KeyTokenReference(const Engine& engine, const Job& job,
 }
 
 RopeFactors KeyTokenReference::FactorsFor(int64_t length) const {
-  const ModelConfig& config = folder_.config();
+  const ModelConfig& config = source_->config();
   if (config.own_factors) return config.own_factors->For(length);
   const RopeShape shape = config.Rope();
   const double ratio = static_cast<double>(length) / static_cast<double>(shape.original_length);
@@ -66,8 +66,8 @@ std::optional<std::vector<uint8_t>> KeyTokenReference::Mark(std::span<const int3
                                                             std::span<const int32_t> prefix,
                                                             std::stop_token stop) {
   if (!scorer_) {
-    const bool sliding = folder_.config().shape.sliding_window >= stage_.length;
-    scorer_ = std::make_unique<Scorer>(engine_, folder_, ScorerOptionsOf(job_, stage_, sliding));
+    const bool sliding = source_->config().shape.sliding_window >= stage_.length;
+    scorer_ = std::make_unique<Scorer>(engine_, *source_, ScorerOptionsOf(job_, stage_, sliding));
   }
   const auto nats_of = [&](int64_t length) -> NatsOf {
     return [this, stop, factors = FactorsFor(length)](std::span<const int32_t> text) {

@@ -35,7 +35,7 @@ class KeyTokenReference {
   const Engine& engine_;
   const Job& job_;
   const StageOptions& stage_;
-  ModelFolder folder_;
+  std::unique_ptr<ModelSource> source_;
   int64_t window_;
   std::string text_;
   std::unique_ptr<Scorer> scorer_;  // bound when it is needed

@@ -49,20 +49,20 @@ ModelStages::ModelStages(const Job& job, RunObserver& observer, std::filesystem:
       key_tokens_(std::move(key_tokens)) {}
 
 void ModelStages::Open(const std::string& path) {
-  if (folder_ && path_ == path) return;
+  if (source_ && path_ == path) return;
   Release();
-  folder_.reset();
+  source_.reset();
   digest_.clear();
   if (engines_.empty()) {
     engines_ = MakeEngines(BackendOptionsOf(
         job_.backend, [this](const std::string& line) { observer_.OnMessage(line); }));
   }
-  folder_ = std::make_unique<ModelFolder>(path, OverridesOf(job_.model));
+  source_ = OpenModel(path, OverridesOf(job_.model));
   path_ = path;
 }
 
 StageModel ModelStages::ModelAt(const std::string& path) {
-  return StageModelOf(ReadModelConfig(path, OverridesOf(job_.model)));
+  return StageModelOf(ModelConfigOf(path, OverridesOf(job_.model)));
 }
 
 void ModelStages::Announce(const StageOptions& stage,
@@ -75,7 +75,7 @@ void ModelStages::Announce(const StageOptions& stage,
 }
 
 void ModelStages::BindFor(const StageOptions& stage) {
-  const int64_t sliding = folder_->config().shape.sliding_window;
+  const int64_t sliding = source_->config().shape.sliding_window;
   const bool window = sliding >= stage.length;
   if (sliding > 0 && !window) {
     observer_.OnMessage("stage " + stage.name + ": the model's sliding window of " +
@@ -91,7 +91,7 @@ void ModelStages::BindFor(const StageOptions& stage) {
       ScorerOptions options = ScorerOptionsOf(job_, stage, window);
       options.devices = static_cast<int>(engines_.size() - i);
       try {
-        scorers.push_back(std::make_unique<Scorer>(*engines_[i], *folder_, options));
+        scorers.push_back(std::make_unique<Scorer>(*engines_[i], *source_, options));
       } catch (const DeviceError& error) {
         if (error.kind() != DeviceError::Kind::kLost || engines_.size() == 1) throw;
         OnLost(i, error.what());
@@ -119,12 +119,12 @@ Evaluator* ModelStages::For(const StageOptions& stage, const std::string& path,
   DropLost();
   Open(path);
   // A fine-tune keeps the tokenizer, and need not copy it.
-  const auto tokenizer = OpenTokenizer(job_.model.path, folder_->config().shape.vocab);
+  const auto tokenizer = OpenTokenizer(job_.model.path, source_->config().shape.vocab);
   std::vector<Document> documents = DrawStageDocuments(job_, stage, *tokenizer);
   Announce(stage, documents);
   if (!MarkScored(stage, *tokenizer, &documents, std::move(stop))) return nullptr;
   BindFor(stage);
-  if (digest_.empty()) digest_ = folder_->Digest();
+  if (digest_.empty()) digest_ = source_->Digest();
   evaluator_ = EvaluatorOf(std::move(documents));
   return evaluator_.get();
 }
@@ -159,7 +159,7 @@ void ModelStages::DropLost() {
 bool ModelStages::MarkScored(const StageOptions& stage, const Tokenizer& tokenizer,
                              std::vector<Document>* documents, std::stop_token stop) {
   if (stage.objective == "tail") {
-    const int64_t original = folder_->config().OriginalLength();
+    const int64_t original = source_->config().OriginalLength();
     for (Document& document : *documents) {
       document.scored = TailTokens(stage.length, original);
       document.objective = "tail from token " + std::to_string(original);
@@ -171,7 +171,7 @@ bool ModelStages::MarkScored(const StageOptions& stage, const Tokenizer& tokeniz
 bool ModelStages::MarkKeyTokens(const StageOptions& stage, const Tokenizer& tokenizer,
                                 std::vector<Document>* documents, std::stop_token stop) {
   Release();  // the reference's weights take their place
-  const int64_t window = folder_->config().OriginalLength();
+  const int64_t window = source_->config().OriginalLength();
   KeyTokenReference reference(*engines_.front(), job_, stage, tokenizer, window);
   LineCache found(FileSystem::Real(), key_tokens_);
   for (Document& document : *documents) {
@@ -207,7 +207,7 @@ void ModelStages::Release() {
 }
 
 std::string ModelStages::FindNonFiniteWeight() {
-  const std::string found = folder_->FindNonFinite();
+  const std::string found = source_->FindNonFinite();
   return found.empty() ? "" : path_ + ": " + found + " is not finite";
 }
 

@@ -45,9 +45,9 @@ class ModelStages final : public StageEvaluators {
   std::vector<std::unique_ptr<Engine>> engines_;  // one a device
   std::vector<size_t> lost_;                      // of engines_
   bool all_lost_ = false;  // another kind of engine would not give the same scores
-  std::string path_;       // of folder_
-  std::unique_ptr<ModelFolder> folder_;
-  std::string digest_;  // of folder_; "" until it is needed
+  std::string path_;       // of source_
+  std::unique_ptr<ModelSource> source_;
+  std::string digest_;  // of source_; "" until it is needed
   std::filesystem::path key_tokens_;
   std::vector<std::unique_ptr<Scorer>> scorers_;  // of each engine; none where nothing is bound
   bool window_ = false;                           // do they mask beyond the sliding window?

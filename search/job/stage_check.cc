@@ -17,7 +17,7 @@ std::string KeyOf(const StageOptions& stage, const char* key) {
 
 void CheckMethods(const Job& job, const StageOptions& stage) {
   if (stage.model != kBaseModel) return;  // what it will reach is not known yet
-  const ModelConfig config = ReadModelConfig(job.model.path, OverridesOf(job.model));
+  const ModelConfig config = ModelConfigOf(job.model.path, OverridesOf(job.model));
   for (const std::string& name : stage.finetune.factors) {
     const FactorsName parsed = ParseFactorsName(name, KeyOf(stage, "factors"));
     if (parsed.method) CheckReaches(stage, name, parsed.target, StageModelOf(config));
@@ -26,7 +26,7 @@ void CheckMethods(const Job& job, const StageOptions& stage) {
 
 void CheckPasskeys(const Job& job, const StageOptions& stage) {
   if (std::ranges::count(stage.evaluate.protocols, "passkey") == 0) return;
-  const ModelConfig config = ReadModelConfig(job.model.path, OverridesOf(job.model));
+  const ModelConfig config = ModelConfigOf(job.model.path, OverridesOf(job.model));
   const auto tokenizer = OpenTokenizer(job.model.path, config.shape.vocab);
   try {
     constexpr PasskeyDraw kAny = {99999, 0};
@@ -49,7 +49,10 @@ void CheckReaches(const StageOptions& stage, const std::string& name, int64_t ta
 
 void CheckStageAhead(const Job& job, const StageOptions& stage) {
   CheckStageTexts(job, stage);
-  if (stage.kind == "finetune") CheckMethods(job, stage);
+  if (stage.kind == "finetune") {
+    RefuseGguf(job.model.path, "a fine-tune");
+    CheckMethods(job, stage);
+  }
   if (stage.kind == "evaluate") CheckPasskeys(job, stage);
 }
 
