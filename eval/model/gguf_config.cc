@@ -135,42 +135,74 @@ double Positive(const GgufValues& values, const char* key, double standard) {
   return number;
 }
 
-// Every factor times `scale`, as float32.
-std::vector<float> Scaled(std::vector<float> factors, double scale) {
-  for (float& factor : factors) factor = static_cast<float>(factor * scale);
-  return factors;
+void Multiply(const std::vector<float>& by, RopeFactors* factors) {
+  for (size_t i = 0; i < by.size(); ++i) factors->lambda[i] *= by[i];
 }
 
-// Buckets of a file whose context length is `longest`; nullopt: the plain rotation.
-std::optional<FactorSet> OwnFactors(const GgufFile& file, const ModelConfig& model,
-                                    int64_t longest) {
+OwnFactors ReadLongrope(const GgufFile& file, const ModelConfig& model, double scale,
+                        double attention, int64_t longest) {
+  RefuseTensor(file, kRopeFreqsName, "longrope");
+  const int pairs = model.shape.head_dim / 2;
+  const auto shorter = FactorTensor(file, kShortFactorsName, pairs);
+  const auto longer = FactorTensor(file, kLongFactorsName, pairs);
+  if (!shorter || !longer) {
+    file.values().Refuse(kScalingType, std::string("longrope needs the tensors ") +
+                                           kShortFactorsName + " and " + kLongFactorsName);
+  }
+  const int64_t original = model.OriginalLength();
+  const auto bucket = [&](int64_t length, const std::vector<float>& factors) {
+    FactorBucket made{length, LinearFactors(model.Rope(), scale, length).Longest().factors};
+    Multiply(factors, &made.factors);
+    made.factors.attention_factor = attention;
+    return made;
+  };
+  return {"longrope", {{bucket(original, *shorter), bucket(std::max(longest, original), *longer)}}};
+}
+
+// llama.cpp's yarn is transformers', its attention factor one more.
+OwnFactors ReadYarn(const GgufValues& values, const ModelConfig& model, double scale,
+                    double attention, int64_t longest) {
+  for (const char* key : {"yarn_ext_factor", "yarn_attn_factor", "yarn_log_multiplier"}) {
+    const std::string full = std::string("llama.rope.scaling.") + key;
+    if (values.Has(full)) values.Refuse(full, "is not supported");
+  }
+  YarnOptions yarn;
+  yarn.beta_fast = Positive(values, "llama.rope.scaling.yarn_beta_fast", yarn.beta_fast);
+  yarn.beta_slow = Positive(values, "llama.rope.scaling.yarn_beta_slow", yarn.beta_slow);
+  OwnFactors own = YarnFactors(model.Rope(), scale, yarn, std::nullopt, longest);
+  own.set.buckets.back().factors.attention_factor *= attention;
+  return own;
+}
+
+// Of a file whose context length is `longest`; nullopt: the plain rotation.
+std::optional<OwnFactors> ReadOwnFactors(const GgufFile& file, const ModelConfig& model,
+                                         int64_t longest) {
   const GgufValues& values = file.values();
   const std::string type = values.Text(kScalingType).value_or("linear");
+  if (type != "none" && type != "linear" && type != "yarn" && type != "longrope") {
+    values.Refuse(kScalingType,
+                  "'" + Shown(type) + "' is not supported; allowed: none, linear, yarn, longrope");
+  }
   const double scale = type == "none" ? 1 : Positive(values, kScalingFactor, 1);
   const double attention = Positive(values, kAttentionFactor, 1);
-  const int pairs = model.shape.head_dim / 2;
-  if (type == "longrope") {
-    RefuseTensor(file, kRopeFreqsName, type);
-    const auto shorter = FactorTensor(file, kShortFactorsName, pairs);
-    const auto longer = FactorTensor(file, kLongFactorsName, pairs);
-    if (!shorter || !longer) {
-      values.Refuse(kScalingType, std::string("longrope needs the tensors ") + kShortFactorsName +
-                                      " and " + kLongFactorsName);
-    }
-    const int64_t original = model.OriginalLength();
-    return FactorSet{{{original, {Scaled(*shorter, scale), 0, attention}},
-                      {std::max(longest, original), {Scaled(*longer, scale), 0, attention}}}};
-  }
-  if (type != "none" && type != "linear") {
-    values.Refuse(kScalingType,
-                  "'" + Shown(type) + "' is not supported; allowed: none, linear, longrope");
-  }
+  if (type == "longrope") return ReadLongrope(file, model, scale, attention, longest);
   RefuseTensor(file, kShortFactorsName, type);
   RefuseTensor(file, kLongFactorsName, type);
-  const auto freqs = FactorTensor(file, kRopeFreqsName, pairs);
+  const auto freqs = FactorTensor(file, kRopeFreqsName, model.shape.head_dim / 2);
   if (!freqs && scale == 1 && attention == 1) return std::nullopt;
-  const std::vector<float> ones(static_cast<size_t>(pairs), 1.0f);
-  return FactorSet{{{longest, {Scaled(freqs.value_or(ones), scale), 0, attention}}}};
+  OwnFactors own;
+  if (type == "yarn") {
+    own = ReadYarn(values, model, scale, attention, longest);
+  } else {
+    own = LinearFactors(model.Rope(), scale, longest);
+    own.set.buckets.back().factors.attention_factor = attention;
+    if (scale == 1) own.type = freqs ? "" : "attention factor";
+  }
+  if (freqs) {
+    Multiply(*freqs, &own.set.buckets.back().factors);
+    own.type += own.type.empty() ? kRopeFreqsName : std::string(" times ") + kRopeFreqsName;
+  }
+  return own;
 }
 
 }  // namespace
@@ -193,7 +225,7 @@ ModelConfig GgufConfig(const GgufFile& file, const ConfigOverrides& overrides) {
   if (!longest) values.Refuse(kContext, "missing");
   const auto original = values.Integer(kOriginal, kMinLength, kMaxLength);
   model.original_length = overrides.original_length.value_or(original.value_or(*longest));
-  model.own_factors = OwnFactors(file, model, *longest);
+  model.own_factors = ReadOwnFactors(file, model, *longest);
   return model;
 }
 

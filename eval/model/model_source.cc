@@ -65,9 +65,13 @@ std::string DigestText(const ModelConfig& config) {
   }
   text += Json(s.norm_epsilon).dump() + "," + Json(config.rope_base).dump();
   if (config.own_factors) {
-    for (const auto& [length, factors] : config.own_factors->buckets) {
+    for (const auto& [length, factors] : config.own_factors->set.buckets) {
       text += " " + std::to_string(length) + " " + Json(factors.lambda).dump() + " " +
               std::to_string(factors.start_tokens) + " " + Json(factors.attention_factor).dump();
+    }
+    if (const auto& dynamic = config.own_factors->dynamic) {
+      text += " dynamic " + std::to_string(dynamic->from.original_length) + " " +
+              Json(dynamic->factor).dump();
     }
   }
   return text;

@@ -19,7 +19,7 @@
 #include "search/job/stage_check.h"
 #include "search/job/stage_documents.h"
 #include "search/job/stage_run.h"
-#include "search/number_text.h"
+#include "eval/number_text.h"
 
 namespace longrope {
 namespace {
@@ -178,6 +178,9 @@ class Costs {
               << "  scores: " << plan.PlannedScores() << " (evaluations on " << options.documents
               << " documents; baselines and the winner on " << options.held_out
               << " held-out ones too)\n";
+    if (config_.own_factors && options.kind == "search" && options.model == kBaseModel) {
+      std::cout << "  starts from: " << config_.own_factors->Text() << "; genes multiply that\n";
+    }
     PrintMemory(options.length);
     PrintWork(static_cast<double>(plan.PlannedScores()), options.length);
     PrintDevice(options.length);

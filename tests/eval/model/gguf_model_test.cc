@@ -205,7 +205,7 @@ TEST_F(GgufModelTest, RopeFreqsHoldAtEveryLength) {
   EXPECT_EQ(model.config().original_length, 16);
   const FactorSet expected{{{32, {{1, 4}, 0, 1.25}}}};
   ASSERT_TRUE(model.config().own_factors);
-  EXPECT_EQ(model.config().own_factors->buckets, expected.buckets);
+  EXPECT_EQ(model.config().own_factors->set.buckets, expected.buckets);
 }
 
 TEST_F(GgufModelTest, ScalingIsHonouredAsLlamaCppDoes) {
@@ -216,7 +216,7 @@ TEST_F(GgufModelTest, ScalingIsHonouredAsLlamaCppDoes) {
       if (factor) f->Set("llama.rope.scaling.factor", GgufF32(*factor));
       if (attention) f->Set("llama.rope.scaling.attn_factor", GgufF32(*attention));
     });
-    return model.config().own_factors ? model.config().own_factors->buckets
+    return model.config().own_factors ? model.config().own_factors->set.buckets
                                       : std::vector<FactorBucket>();
   };
   const std::vector<FactorBucket> none;
@@ -228,6 +228,29 @@ TEST_F(GgufModelTest, ScalingIsHonouredAsLlamaCppDoes) {
   EXPECT_EQ(factors("none", {}, 1.5f), (std::vector<FactorBucket>{{32, {{1, 1}, 0, 1.5}}}));
 }
 
+TEST_F(GgufModelTest, YarnIsTransformersWithItsAttentionFactorOneMore) {
+  const GgufModel model = Open([](GgufToWrite* f) {
+    f->Set("llama.rope.scaling.type", GgufText("yarn"));
+    f->Set("llama.rope.scaling.factor", GgufF32(2));
+    f->Set("llama.rope.scaling.original_context_length", GgufU32(16));
+    f->Set("llama.rope.scaling.attn_factor", GgufF32(1.25f));
+    f->tensors.push_back({"rope_freqs.weight", {2}, 0, FloatBytes({1, 4}), {}});
+  });
+  const OwnFactors plain = YarnFactors({4, 500, 16}, 2, {}, std::nullopt, 32);
+  const FactorBucket& own = model.config().own_factors->Longest();
+  EXPECT_EQ(own.length, 32);
+  const auto& lambda = plain.Longest().factors.lambda;
+  EXPECT_THAT(own.factors.lambda, ElementsAre(lambda[0], 4 * lambda[1]));
+  EXPECT_EQ(own.factors.attention_factor, 1.25 * plain.Longest().factors.attention_factor);
+  EXPECT_EQ(model.config().own_factors->type, "yarn, factor 2 times rope_freqs.weight");
+  EXPECT_THAT(Refusal([](GgufToWrite* f) {
+                f->Set("llama.rope.scaling.type", GgufText("yarn"));
+                f->Set("llama.rope.scaling.factor", GgufF32(2));
+                f->Set("llama.rope.scaling.yarn_ext_factor", GgufF32(0.5f));
+              }),
+              HasSubstr("llama.rope.scaling.yarn_ext_factor: is not supported"));
+}
+
 TEST_F(GgufModelTest, LongropeHasShortFactorsUpToTheOriginalLength) {
   const auto longrope = [](GgufToWrite* f) {
     f->Set("llama.rope.scaling.type", GgufText("longrope"));
@@ -236,7 +259,7 @@ TEST_F(GgufModelTest, LongropeHasShortFactorsUpToTheOriginalLength) {
     f->tensors.push_back({"rope_factors_short.weight", {2}, 0, FloatBytes({1, 3}), {}});
   };
   const FactorSet expected{{{16, {{1, 3}, 0, 1}}, {32, {{2, 8}, 0, 1}}}};
-  EXPECT_EQ(Open(longrope).config().own_factors->buckets, expected.buckets);
+  EXPECT_EQ(Open(longrope).config().own_factors->set.buckets, expected.buckets);
   EXPECT_THAT(Refusal([&](GgufToWrite* f) {
                 longrope(f);
                 f->tensors.pop_back();
@@ -275,7 +298,8 @@ TEST_F(GgufModelTest, RefusesByNameWhatIsNotComputed) {
   const std::pair<const char*, std::pair<std::string, const char*>> cases[] = {
       {"general.architecture", {GgufText("qwen2"), "'qwen2' is not supported; allowed: llama"}},
       {"llama.expert_count", {GgufU32(8), "mixtures of experts"}},
-      {"llama.rope.scaling.type", {GgufText("su"), "'su' is not supported; allowed: none"}},
+      {"llama.rope.scaling.type",
+       {GgufText("su"), "'su' is not supported; allowed: none, linear, yarn, longrope"}},
       {"llama.rope.scaling.factor", {GgufF32(-1), "allowed: above 0"}},
       {"llama.rope.scaling.attn_factor", {GgufF32(0), "allowed: above 0"}},
       {"llama.rope.dimension_count", {GgufU32(2), "2; allowed: the head's size, 4"}},
