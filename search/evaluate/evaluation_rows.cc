@@ -22,6 +22,9 @@ std::string ModelOf(const FactorsName& name, const StageSources& sources,
 RopeFactors EvaluationRow::For(int64_t length) const {
   if (factors) return factors->For(length);
   const int64_t reach = target > 0 ? target : length;
+  if (own && (method == RopeMethod::kNone || reach <= own->Longest().length)) {
+    return own->For(length);
+  }
   if (on.given) return MethodFactorsAfter(*method, on.shape, *on.given, reach, length, yarn);
   const double ratio =
       std::max(1.0, static_cast<double>(reach) / static_cast<double>(on.shape.original_length));
@@ -35,7 +38,9 @@ EvaluationRow RowOf(const std::string& text, const StageSources& sources,
   row.label = text;
   row.model = ModelOf(name, sources, stage);
   row.path = sources.ModelPath(row.model);
-  row.on = StageModelOf(ModelConfigOf(row.path, OverridesOf(sources.job().model)));
+  const ModelConfig config = ModelConfigOf(row.path, OverridesOf(sources.job().model));
+  row.on = StageModelOf(config);
+  row.own = config.own_factors;
   row.method = name.method;
   row.target = name.target;
   row.yarn = stage.yarn;

@@ -7,6 +7,7 @@
 
 #include "eval/factor_set.h"
 #include "eval/rope_methods.h"
+#include "eval/model/rope_scaling.h"
 #include "search/job/stage_run.h"
 
 namespace longrope {
@@ -15,7 +16,8 @@ struct EvaluationRow {
   std::string label;                 // as the job says it
   std::string model, path;           // "base" or a finetune stage, and its folder
   StageModel on;                     // that model
-  std::optional<FactorSet> factors;  // of a stage, or those that the model carries
+  std::optional<OwnFactors> own;     // that it carries
+  std::optional<FactorSet> factors;  // of a stage
   std::optional<RopeMethod> method;  // else a closed form,
   int64_t target = 0;                // made for so many tokens; 0: for the length at hand
   YarnOptions yarn;
