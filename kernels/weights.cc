@@ -39,7 +39,9 @@ const char* NameOf(WeightRole role) {
 }  // namespace
 
 const char* NameOf(DType type) {
-  return type == DType::kF32 ? "f32" : type == DType::kF16 ? "f16" : "bf16";
+  constexpr const char* kNames[] = {"f32",  "f16",  "bf16", "q4_0", "q4_1", "q5_0",
+                                    "q5_1", "q8_0", "q4_k", "q5_k", "q6_k"};
+  return kNames[static_cast<size_t>(type)];
 }
 
 MatrixSize WeightSize(WeightRole role, const ModelShape& s) {
