@@ -61,6 +61,7 @@ class Translator {
       case 'p':
       case 'P':
       case 'x':
+        return Braced();
       case 'A':
       case 'z':
       case 'r':
@@ -79,6 +80,13 @@ class Translator {
         }
         return Copy(2);
     }
+  }
+
+  void Braced() {  // \p{Name}, \x{HHHH} or \xHH
+    const size_t end =
+        pattern_.substr(at_ + 2).starts_with('{') ? pattern_.find('}', at_) : at_ + 1;
+    if (end == std::string_view::npos) Refuse("an open brace");
+    Copy(end + 1 - at_);
   }
 
   void CodePoint() {  // \uHHHH

@@ -37,9 +37,15 @@ NamedPreTokenizer PreTokenizerOf(std::string_view name, const std::string& where
     split(kGpt2Pattern);
   } else if (name == "qwen2") {
     split(kQwen2Pattern);
+    result.normalizer.emplace_back(NormalForm::kNfc);
+  } else if (name == "default") {
+    split(R"([\p{P}\$\+<=>\^~\|]+)");
+    split(kGpt2Pattern);
+    split(R"(\p{N}+)");
+    split("[0-9][0-9][0-9]");
   } else {
     throw InputError(where + ": '" + std::string(name) +
-                     "'; allowed: gpt-2, llama-bpe, llama3, llama-v3, smollm, qwen2");
+                     "'; allowed: default, gpt-2, llama-bpe, llama3, llama-v3, smollm, qwen2");
   }
   return result;
 }

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "eval/text/normalizer.h"
 #include "eval/text/pre_tokenizer.h"
 
 namespace longrope {
@@ -17,6 +18,7 @@ extern const char kGpt2Pattern[];
 SplitStep IsolatedMatches(const std::string& pattern, const std::string& where);
 
 struct NamedPreTokenizer {
+  std::vector<NormalizerStep> normalizer;
   std::vector<PreTokenizerStep> steps;
   bool ignore_merges = false;
   bool add_bos = false;  // where the file does not say

@@ -1,6 +1,8 @@
 #include "eval/text/tokenizer.h"
 
 #include "eval/errors.h"
+#include "eval/model/gguf_file.h"
+#include "eval/text/gguf_tokenizer.h"
 #include "eval/text/sentence_piece.h"
 #include "eval/text/tokenizer_json.h"
 
@@ -25,6 +27,9 @@ BosChoice ReadBosChoice(const fs::path& config) {
 }  // namespace
 
 std::unique_ptr<Tokenizer> OpenTokenizer(const fs::path& folder, int64_t vocab) {
+  if (fs::is_regular_file(folder)) {
+    return MakeBpeTokenizer(ReadGgufTokenizer(GgufFile(folder).values(), vocab));
+  }
   const BosChoice bos = ReadBosChoice(folder / "tokenizer_config.json");
   const fs::path model = folder / "tokenizer.model";
   if (fs::exists(model)) return OpenSentencePiece(model, bos.add.value_or(true), vocab);

@@ -47,13 +47,13 @@ class NormalizerReader {
       if (what.empty()) pattern.Refuse("String", "expected a text that is not empty");
       steps.push_back(ReplaceStep{what, TextOf(part, "content")});
     } else if (type == "NFC") {
-      steps.push_back(NormalForm::kNfc);
+      steps.emplace_back(NormalForm::kNfc);
     } else if (type == "NFD") {
-      steps.push_back(NormalForm::kNfd);
+      steps.emplace_back(NormalForm::kNfd);
     } else if (type == "NFKC") {
-      steps.push_back(NormalForm::kNfkc);
+      steps.emplace_back(NormalForm::kNfkc);
     } else if (type == "NFKD") {
-      steps.push_back(NormalForm::kNfkd);
+      steps.emplace_back(NormalForm::kNfkd);
     } else {
       part.Refuse("type", Quoted(type) +
                               "; allowed: Prepend, Replace, NFC, NFD, NFKC, NFKD, Sequence, null");
