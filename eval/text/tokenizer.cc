@@ -1,75 +1,41 @@
 #include "eval/text/tokenizer.h"
 
-#include <sentencepiece_processor.h>
-
 #include "eval/errors.h"
-#include "eval/model/json_file.h"
-#include "eval/storage/digest.h"
-#include "eval/storage/files.h"
-
-// Exported by the library, declared in none of its public headers.
-namespace sentencepiece::logging {
-void SetMinLogLevel(int level);
-}
+#include "eval/model/gguf_file.h"
+#include "eval/text/gguf_tokenizer.h"
+#include "eval/text/sentence_piece.h"
+#include "eval/text/tokenizer_json.h"
 
 namespace longrope {
 namespace {
 
-constexpr int64_t kMaxModelBytes = 64 << 20;
+namespace fs = std::filesystem;
 
-class SentencePieceTokenizer final : public Tokenizer {
- public:
-  SentencePieceTokenizer(const std::filesystem::path& path, bool add_bos, int64_t vocab) {
-    const std::string bytes = ReadFile(path, kMaxModelBytes);
-    sentencepiece::logging::SetMinLogLevel(4);  // errors are ours to report
-    if (!processor_.LoadFromSerializedProto(bytes).ok()) {
-      throw InputError(path.string() + ": is not a SentencePiece model");
-    }
-    if (processor_.GetPieceSize() > vocab) {
-      throw InputError(path.string() + ": has " + std::to_string(processor_.GetPieceSize()) +
-                       " pieces, the model's vocab_size is " + std::to_string(vocab));
-    }
-    if (add_bos) {
-      if (processor_.bos_id() < 0) {
-        throw InputError(path.string() +
-                         ": has no BOS piece; set add_bos_token to false in "
-                         "tokenizer_config.json");
-      }
-      prefix_.push_back(processor_.bos_id());
-    }
-    digest_ = Sha256Hex(bytes + (add_bos ? "+bos" : ""));
+BosChoice ReadBosChoice(const fs::path& config) {
+  BosChoice bos;
+  if (!fs::exists(config)) return bos;
+  const JsonObject object = ReadJsonObject(config);
+  bos.add = object.Flag("add_bos_token");
+  // A text, or an object that holds it.
+  if (object.Has("bos_token")) {
+    bos.token = object.Raw("bos_token").is_object() ? object.Object("bos_token").Text("content")
+                                                    : object.Text("bos_token");
   }
-
-  std::vector<int32_t> Encode(std::string_view text) const override {
-    std::vector<int> ids;
-    const auto status = processor_.Encode(absl::string_view(text.data(), text.size()), &ids);
-    if (!status.ok()) throw InputError("SentencePiece: " + status.ToString());
-    std::vector<int32_t> tokens = prefix_;
-    tokens.insert(tokens.end(), ids.begin(), ids.end());
-    return tokens;
-  }
-  std::vector<int32_t> Prefix() const override { return prefix_; }
-  const std::string& Digest() const override { return digest_; }
-
- private:
-  sentencepiece::SentencePieceProcessor processor_;
-  std::vector<int32_t> prefix_;
-  std::string digest_;
-};
+  return bos;
+}
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> OpenTokenizer(const std::filesystem::path& folder, int64_t vocab) {
-  const auto config = folder / "tokenizer_config.json";
-  bool add_bos = true;
-  if (std::filesystem::exists(config)) {
-    add_bos = ReadJsonObject(config).Flag("add_bos_token").value_or(true);
+std::unique_ptr<Tokenizer> OpenTokenizer(const fs::path& folder, int64_t vocab) {
+  if (fs::is_regular_file(folder)) {
+    return MakeBpeTokenizer(ReadGgufTokenizer(GgufFile(folder).values(), vocab));
   }
-  const auto model = folder / "tokenizer.model";
-  if (!std::filesystem::exists(model)) {
-    throw InputError(model.string() + ": is missing (a SentencePiece model is needed)");
-  }
-  return std::make_unique<SentencePieceTokenizer>(model, add_bos, vocab);
+  const BosChoice bos = ReadBosChoice(folder / "tokenizer_config.json");
+  const fs::path model = folder / "tokenizer.model";
+  if (fs::exists(model)) return OpenSentencePiece(model, bos.add.value_or(true), vocab);
+  const fs::path json = folder / "tokenizer.json";
+  if (fs::exists(json)) return MakeBpeTokenizer(ReadTokenizerJson(json, bos, vocab));
+  throw InputError(model.string() + ": is missing, and so is tokenizer.json (one is needed)");
 }
 
 }  // namespace longrope

@@ -21,9 +21,11 @@ class Tokenizer {
   virtual const std::string& Digest() const = 0;
 };
 
-// The tokenizer of a Hugging Face folder: tokenizer.model (SentencePiece); BOS unless
-// tokenizer_config.json says `add_bos_token: false`. Throws InputError if the file is missing or
-// damaged, or if an id is not below `vocab`.
+// The tokenizer of a Hugging Face folder. tokenizer.model (SentencePiece) where there is one: BOS
+// unless tokenizer_config.json says `add_bos_token: false`. Else tokenizer.json (byte-pair): BOS as
+// its own template says, unless tokenizer_config.json has an `add_bos_token`. EOS is never added.
+// Or of a GGUF file, out of its own vocabulary (gguf_tokenizer.h).
+// Throws InputError if files are missing or damaged, or if an id is not below `vocab`.
 std::unique_ptr<Tokenizer> OpenTokenizer(const std::filesystem::path& folder, int64_t vocab);
 
 }  // namespace longrope
