@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <cmath>
 #include <csignal>
-#include <set>
 #include <thread>
 #include <utility>
 
 #include "eval/errors.h"
+#include "eval/external/worker_round.h"
 
 namespace longrope {
 namespace {
@@ -50,59 +50,11 @@ std::string Numbered(std::string word, int number) {
 }
 
 std::string SecondsText(double seconds) {
-  const auto whole = static_cast<int64_t>(std::llround(seconds));
-  return whole >= 1 ? std::to_string(whole) + " s"
-                    : std::to_string(std::llround(seconds * 1000)) + " ms";
+  return seconds < 1 ? std::to_string(std::llround(seconds * 1000)) + " ms"
+                     : std::to_string(std::llround(seconds)) + " s";
 }
 
 }  // namespace
-
-// The tasks of one call.
-class WorkerTeam::Round {
- public:
-  Round(std::span<const Task> tasks, const Evaluator::Done& done, int64_t first)
-      : tasks_(tasks), done_(done), first_(first), attempts_(tasks.size()), failed_(tasks.size()) {
-    for (size_t i = 0; i < tasks.size(); ++i) waiting_.push_back(i);
-  }
-
-  bool IsDone() const { return left_ == 0; }
-  size_t left() const { return left_; }
-  const Task& At(size_t index) const { return tasks_[index]; }
-  int64_t NumberOf(size_t index) const { return first_ + static_cast<int64_t>(index); }
-  size_t IndexOf(int64_t number) const { return static_cast<size_t>(number - first_); }
-  int attempts(size_t index) const { return attempts_[index]; }
-
-  // The next task for a worker: one that it did not fail, else one that all of `able` failed.
-  std::optional<size_t> Take(int worker, const std::vector<int>& able) {
-    const auto at = std::ranges::find_if(waiting_, [&](size_t index) {
-      const auto& failed = failed_[index];
-      return !failed.contains(worker) ||
-             std::ranges::all_of(able, [&](int other) { return failed.contains(other); });
-    });
-    if (at == waiting_.end()) return std::nullopt;
-    const size_t index = *at;
-    waiting_.erase(at);
-    return index;
-  }
-  void Return(size_t index, int worker) {
-    waiting_.push_front(index);
-    failed_[index].insert(worker);
-    ++attempts_[index];
-  }
-  void Finish(size_t index, const Score& score) {
-    --left_;
-    done_(tasks_[index], score);
-  }
-
- private:
-  std::span<const Task> tasks_;
-  const Evaluator::Done& done_;
-  int64_t first_;  // number of the first task
-  std::deque<size_t> waiting_;
-  std::vector<int> attempts_;
-  std::vector<std::set<int>> failed_;  // workers
-  size_t left_ = tasks_.size();
-};
 
 WorkerTeam::WorkerTeam(WorkerOptions options, std::filesystem::path files,
                        std::function<void(const std::string&)> report)
@@ -160,7 +112,7 @@ void WorkerTeam::Share(const std::vector<Document>& documents) {
 
 void WorkerTeam::Run(std::span<const Task> tasks, const Evaluator::Done& done,
                      std::stop_token stop) {
-  Round round(tasks, done, next_task_);
+  WorkerRound round(tasks, done, next_task_);
   next_task_ += static_cast<int64_t>(tasks.size());
   const Wake wake(stop);
   // What a busy worker will say belongs to no later round.
@@ -175,7 +127,7 @@ void WorkerTeam::Run(std::span<const Task> tasks, const Evaluator::Done& done,
   }
 }
 
-void WorkerTeam::Assign(Round* round) {
+void WorkerTeam::Assign(WorkerRound* round) {
   std::vector<int> able;
   for (const Worker& worker : workers_) {
     if (worker.phase != Phase::kGivenUp) able.push_back(worker.number);
@@ -186,7 +138,7 @@ void WorkerTeam::Assign(Round* round) {
   }
 }
 
-void WorkerTeam::Give(Worker* worker, size_t task, Round* round) {
+void WorkerTeam::Give(Worker* worker, size_t task, WorkerRound* round) {
   const Task& given = round->At(task);
   const Document& document = documents_.at(static_cast<size_t>(given.document));
   if (!worker->informed) SendStart(worker);
@@ -221,7 +173,7 @@ double WorkerTeam::Patience(const Worker& worker, std::string* what) const {
   return std::min(silent, busy);
 }
 
-void WorkerTeam::Step(Round* round, int wake) {
+void WorkerTeam::Step(WorkerRound* round, int wake) {
   std::vector<pollfd> polls = {{wake, POLLIN, 0}};
   double wait = kLongestWait;
   for (const Worker& worker : workers_) {
@@ -246,7 +198,7 @@ void WorkerTeam::TakeLog(Worker* worker) {
   }
 }
 
-void WorkerTeam::Listen(Worker* worker, Round* round) {
+void WorkerTeam::Listen(Worker* worker, WorkerRound* round) {
   worker->process->Exchange();
   TakeLog(worker);
   while (worker->process) {
@@ -278,13 +230,13 @@ void WorkerTeam::Listen(Worker* worker, Round* round) {
   }
 }
 
-void WorkerTeam::Watch(Worker* worker, Round* round) {
+void WorkerTeam::Watch(Worker* worker, WorkerRound* round) {
   std::string what;
   if (Patience(*worker, &what) <= 0) Fail(worker, what, round);
 }
 
 std::optional<WorkerAnswer> WorkerTeam::Understand(Worker* worker, const std::string& line,
-                                                   Round* round) {
+                                                   WorkerRound* round) {
   worker->heard = Clock::now();
   const WorkerMessage message = ParseWorkerLine(line);
   if (const auto* hello = std::get_if<WorkerHello>(&message)) OnHello(worker, *hello);
@@ -310,7 +262,7 @@ void WorkerTeam::OnHello(Worker* worker, const WorkerHello& hello) {
 }
 
 void WorkerTeam::CheckAnswer(const Worker& worker, const WorkerAnswer& answer,
-                             const Round* round) const {
+                             const WorkerRound* round) const {
   if (worker.phase != Phase::kBusy || round == nullptr || answer.task != worker.task) {
     throw InputError("an answer to task " + std::to_string(answer.task) + ", which it has not");
   }
@@ -333,7 +285,7 @@ void WorkerTeam::GiveUp(Worker* worker, const std::string& why) {
   Say(*worker, why + "; it gets no more tasks");
 }
 
-void WorkerTeam::Fail(Worker* worker, const std::string& why, Round* round) {
+void WorkerTeam::Fail(Worker* worker, const std::string& why, WorkerRound* round) {
   const bool busy = worker->phase == Phase::kBusy;
   const int64_t number = worker->task;
   last_trouble_ = "worker " + std::to_string(worker->number) + ": " + why;

@@ -19,6 +19,8 @@
 
 namespace longrope {
 
+class WorkerRound;
+
 struct WorkerOptions {
   std::vector<std::string> command;  // {worker} in a word: the worker's number, from 0
   int workers = 1;
@@ -67,22 +69,23 @@ class WorkerTeam {
     int failures = 0;                // since its last score
     std::string last_log;
   };
-  class Round;
 
   void StartAll();
   // Waits for something to happen, or for a time-out, and handles it.
-  void Step(Round* round, int wake);
-  void Listen(Worker* worker, Round* round);
-  void Watch(Worker* worker, Round* round);
+  void Step(WorkerRound* round, int wake);
+  void Listen(Worker* worker, WorkerRound* round);
+  void Watch(Worker* worker, WorkerRound* round);
   // An answer, if it is one. Throws InputError for a line that cannot be.
-  std::optional<WorkerAnswer> Understand(Worker* worker, const std::string& line, Round* round);
+  std::optional<WorkerAnswer> Understand(Worker* worker, const std::string& line,
+                                         WorkerRound* round);
   void OnHello(Worker* worker, const WorkerHello& hello);
-  void CheckAnswer(const Worker& worker, const WorkerAnswer& answer, const Round* round) const;
+  void CheckAnswer(const Worker& worker, const WorkerAnswer& answer,
+                   const WorkerRound* round) const;
   void SendStart(Worker* worker);
-  void Assign(Round* round);
-  void Give(Worker* worker, size_t task, Round* round);
+  void Assign(WorkerRound* round);
+  void Give(Worker* worker, size_t task, WorkerRound* round);
   // Its process ends and its task waits again; it may be started anew.
-  void Fail(Worker* worker, const std::string& why, Round* round);
+  void Fail(Worker* worker, const std::string& why, WorkerRound* round);
   void GiveUp(Worker* worker, const std::string& why);
   void TakeLog(Worker* worker);
   // Seconds from now on; infinite where nothing is waited for.

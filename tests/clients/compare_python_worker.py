@@ -206,12 +206,11 @@ def compare_job():
     subprocess.run([longrope, "search", str(python), "--set", "backend.command=" + json.dumps(command)],
                    check=True, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     a, b = history(scratch / "job-own"), history(scratch / "job-python")
-    print("columns:", ",".join(a[0]))
     assert len(a) == len(b)
-    nats = [key for key in a[0] if "nats" in key or "perplexity" in key]
-    worst = max(abs(float(x[key]) - float(y[key])) / float(x[key]) for x, y in zip(a, b) for key in nats
-                if x[key])
-    check(f"scores of {len(a)} candidates, worst", worst, TOLERANCE)
+    scores = [(float(x), float(y)) for one, other in zip(a, b)
+              for x, y in zip(one["nats"].split(), other["nats"].split(), strict=True)]
+    check(f"{len(scores)} scores of {len(a)} candidates, worst",
+          max(abs(x - y) / x for x, y in scores), TOLERANCE)
     key = "perplexity"
     ranked = sorted(a, key=lambda row: (float(row[key]), int(row["id"])))
     gaps = [float(y[key]) / float(x[key]) - 1 for x, y in zip(ranked, ranked[1:])]
@@ -219,7 +218,7 @@ def compare_job():
     check("gaps that are not above 1e-4", sum(not gap > TOLERANCE for gap in gaps), 0)
     order = [row["id"] for row in ranked]
     other = [row["id"] for row in sorted(b, key=lambda row: (float(row[key]), int(row["id"])))]
-    genomes = [key for key in a[0] if key not in nats and "score" not in key]
+    genomes = [name for name in a[0] if name not in (key, "nats")]
     same = all([x[k] for k in genomes] == [y[k] for k in genomes] for x, y in zip(a, b))
     check("candidates that differ", 0 if same else 1, 0)
     check("places in rank that differ", sum(x != y for x, y in zip(order, other)), 0)

@@ -29,7 +29,8 @@ inline std::vector<Document> FakeDocuments() {
 inline std::vector<Task> FakeTasks(int candidates) {
   std::vector<Task> tasks;
   for (int i = 0; i < candidates; ++i) {
-    Task task{.candidate = i};
+    Task task;
+    task.candidate = i;
     for (int pair = 0; pair < 16; ++pair) {
       task.factors.lambda.push_back(1 + 0.1f * static_cast<float>(i * pair));
     }
