@@ -18,6 +18,7 @@ namespace longrope {
 namespace {
 
 constexpr auto kLook = std::chrono::milliseconds(5);
+constexpr size_t kMaxLogLine = 4096;
 constexpr int kLooks = 40;  // for an end of its own
 
 struct Pipe {
@@ -99,6 +100,28 @@ void LineReader::Close() {
   file_ = -1;
 }
 
+void LineReader::EndLine() {
+  lines_.push_back(std::move(pending_));
+  pending_.clear();
+}
+
+void LineReader::Add(std::string_view bytes) {
+  const char* ends = kind_ == Kind::kLog ? "\n\r" : "\n";
+  const size_t longest = kind_ == Kind::kLog ? kMaxLogLine : kMaxWorkerLine;
+  while (!bytes.empty()) {
+    const size_t end = bytes.find_first_of(ends);
+    pending_ += bytes.substr(0, end);
+    if (pending_.size() > longest) {
+      overlong_ = kind_ == Kind::kProtocol;
+      if (overlong_) return;
+      EndLine();
+    }
+    if (end == std::string_view::npos) return;
+    EndLine();
+    bytes.remove_prefix(end + 1);
+  }
+}
+
 void LineReader::Read() {
   char bytes[16384];
   for (size_t all = 0; file_ >= 0 && !overlong_ && all < kMaxWorkerLine;) {
@@ -106,22 +129,12 @@ void LineReader::Read() {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == EAGAIN) return;
     if (got <= 0) {
-      if (!pending_.empty()) lines_.push_back(std::move(pending_));
-      pending_.clear();
+      if (!pending_.empty()) EndLine();
       Close();
       return;
     }
     all += static_cast<size_t>(got);
-    std::string_view rest(bytes, static_cast<size_t>(got));
-    for (size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
-      pending_ += rest.substr(0, end);
-      overlong_ = overlong_ || pending_.size() > kMaxWorkerLine;
-      lines_.push_back(std::move(pending_));
-      pending_.clear();
-      rest.remove_prefix(end + 1);
-    }
-    pending_ += rest;
-    overlong_ = overlong_ || pending_.size() > kMaxWorkerLine;
+    Add({bytes, static_cast<size_t>(got)});
   }
 }
 

@@ -18,7 +18,11 @@ inline constexpr size_t kMaxWorkerLine = 1 << 20;
 // One end of a pipe that is read line by line, never waiting.
 class LineReader {
  public:
-  explicit LineReader(int file = -1) : file_(file) {}
+  // kLog: for people. A progress bar's carriage returns end lines, too, and a line that is too long
+  // is cut in two, so that reading never ends.
+  enum class Kind { kProtocol, kLog };
+  explicit LineReader(Kind kind) : kind_(kind) {}
+  // Owns the file from here on.
   void Open(int file) { file_ = file; }
   void Close();
   int file() const { return file_; }  // -1 at the end
@@ -29,7 +33,11 @@ class LineReader {
   bool overlong() const { return overlong_; }
 
  private:
-  int file_;
+  void Add(std::string_view bytes);
+  void EndLine();
+
+  Kind kind_;
+  int file_ = -1;
   bool overlong_ = false;
   std::string pending_;  // of a line whose end has not come
   std::deque<std::string> lines_;
@@ -72,7 +80,7 @@ class WorkerProcess {
 
   pid_t child_ = -1;  // -1 once it is reaped
   int in_ = -1;
-  LineReader out_, err_;
+  LineReader out_{LineReader::Kind::kProtocol}, err_{LineReader::Kind::kLog};
   std::string outgoing_;
   bool closing_ = false;
 };

@@ -21,7 +21,6 @@ constexpr auto kTold = std::chrono::milliseconds(2000);  // to end when told
 constexpr auto kAsked = std::chrono::milliseconds(800);  // to end by SIGTERM
 constexpr auto kLook = std::chrono::milliseconds(5);
 constexpr double kLongestWait = 60;  // seconds of one poll
-constexpr size_t kLogText = 2000;    // characters of a worker's line
 
 // Makes a poll return when a stop is requested.
 class Wake {
@@ -191,7 +190,9 @@ void WorkerTeam::Step(WorkerRound* round, int wake) {
 
 void WorkerTeam::TakeLog(Worker* worker) {
   while (auto line = worker->process->NextLogLine()) {
-    line->resize(std::min(line->size(), kLogText));
+    // A terminal's escapes are not for the log.
+    std::ranges::replace_if(
+        *line, [](unsigned char c) { return c < ' ' || c == 0x7f; }, ' ');
     if (line->find_first_not_of(" \t") == std::string::npos) continue;
     worker->last_log = *line;
     Say(*worker, *line);

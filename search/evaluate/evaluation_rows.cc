@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "search/job/factors_name.h"
-#include "search/job/model_options.h"
 
 namespace longrope {
 namespace {
@@ -28,14 +27,14 @@ RopeFactors EvaluationRow::For(int64_t length) const {
   return MethodFactors(*method, on.shape, ratio, length, yarn);
 }
 
-EvaluationRow RowOf(const std::string& text, const StageSources& sources,
-                    const StageOptions& stage) {
+EvaluationRow RowOf(const std::string& text, const StageSources& sources, const StageOptions& stage,
+                    StageEvaluators& evaluators) {
   const FactorsName name = ParseFactorsName(text, "rows");
   EvaluationRow row;
   row.label = text;
   row.model = ModelOf(name, sources, stage);
   row.path = sources.ModelPath(row.model);
-  row.on = StageModelOf(ReadModelConfig(row.path, OverridesOf(sources.job().model)));
+  row.on = evaluators.ModelAt(row.path);
   row.method = name.method;
   row.target = name.target;
   row.yarn = stage.yarn;

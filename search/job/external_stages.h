@@ -22,7 +22,8 @@ class ExternalStages final : public StageEvaluators {
   Evaluator* For(const StageOptions& stage, const std::string& path, std::stop_token stop) override;
   // The memory is the workers'.
   void Release() override {}
-  // The weights are, too.
+  WorkerTeam* Workers() override { return &team_; }
+  // The weights are theirs, too.
   std::string FindNonFiniteWeight() override { return ""; }
 
  private:

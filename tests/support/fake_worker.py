@@ -107,6 +107,7 @@ def misbehave(task, good):
     if args.what == "flood":  # of its log, while nobody waits for it
         for i in range(20000):
             print("warning", i, file=sys.stderr)
+        sys.stderr.write("\rbar " * 1000 + "\x1b" + "x" * 3000000 + "\n")
         return say(type="answer", task=number, **good)
     raise SystemExit("no such misbehaviour: " + args.what)
 

@@ -100,7 +100,7 @@ TEST_F(WorkerTeamTest, EveryTaskIsScoredOnceByHoweverManyWorkers) {
     WorkerTeam team = Team({}, workers);
     EXPECT_EQ(Run(team), one);
     EXPECT_EQ(Run(team), one);  // again, by the same processes
-    EXPECT_EQ(Processes().size(), static_cast<size_t>(workers));
+    EXPECT_LE(Processes().size(), static_cast<size_t>(workers));  // some may come too late
     std::filesystem::remove(Trace());
   }
 }
