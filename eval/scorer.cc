@@ -1,11 +1,12 @@
 #include "eval/scorer.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "eval/backend.h"
+#include "eval/document_parts.h"
 #include "eval/errors.h"
 #include "eval/rope_builder.h"
-#include "eval/storage/digest.h"
 #include "kernels/device_error.h"
 
 namespace longrope {
@@ -14,14 +15,6 @@ namespace {
 // Rotations depend on the original length only where a method computes factors from it.
 RopeShape RotationOf(const ModelConfig& config) {
   return {config.shape.head_dim, config.rope_base, 0};
-}
-
-// How many tokens count, which, and why.
-std::string ScoredText(const Document& document) {
-  const auto count = std::ranges::count(document.scored, uint8_t{1});
-  return std::to_string(count) + " " +
-         Sha256Hex(std::string(document.scored.begin(), document.scored.end())) + " " +
-         document.objective;
 }
 
 }  // namespace
@@ -111,15 +104,7 @@ FingerprintParts ModelEvaluator::Fingerprint() const {
                             {"engine", std::string(scorer_.engine().name())},
                             {"build", std::string(scorer_.engine().build())},
                             {"sliding window", std::to_string(scorer_.sliding_window())}};
-  for (size_t i = 0; i < documents_.size(); ++i) {
-    const Document& document = documents_[i];
-    const std::string name = "document " + std::to_string(i);
-    parts.emplace_back(name, document.title + " " + document.digest);
-    if (document.offset > 0) {
-      parts.emplace_back(name + " offset", std::to_string(document.offset));
-    }
-    if (!document.scored.empty()) parts.emplace_back(name + " scored", ScoredText(document));
-  }
+  std::ranges::move(DocumentParts(documents_), std::back_inserter(parts));
   return parts;
 }
 

@@ -27,5 +27,6 @@ void AddPasskey(CLI::App& app, Action* action);
 void AddSensitivity(CLI::App& app, Action* action);
 void AddStudy(CLI::App& app, Action* action);
 void AddTokenize(CLI::App& app, Action* action);
+void AddWorker(CLI::App& app, Action* action);
 
 }  // namespace longrope

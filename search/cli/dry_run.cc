@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
+#include <sstream>
 
 #include "eval/backend.h"
 #include "eval/calibration.h"
@@ -13,6 +14,7 @@
 #include "kernels/cuda/memory_plan.h"
 #include "search/cli/command.h"
 #include "search/cli/console.h"
+#include "search/cli/dry_run_workers.h"
 #include "search/cli/duration.h"
 #include "search/job/job_file.h"
 #include "search/job/model_options.h"
@@ -24,16 +26,6 @@
 namespace longrope {
 namespace {
 
-// The searches of all stages.
-std::vector<StageOptions> AllSearches(const Job& job) {
-  std::vector<StageOptions> all;
-  for (const StageOptions& stage : job.stages) {
-    if (!stage.Searches()) continue;
-    for (StageOptions& search : SearchesOf(stage)) all.push_back(std::move(search));
-  }
-  return all;
-}
-
 // All stages that read documents, as long as they read them.
 std::vector<StageOptions> AllReaders(const Job& job) {
   std::vector<StageOptions> all = AllSearches(job);
@@ -43,28 +35,6 @@ std::vector<StageOptions> AllReaders(const Job& job) {
     all.push_back(std::move(stage));
   }
   return all;
-}
-
-// Documents of that length that an evaluation reads; windows that slide over one take as much as
-// the tokens that are new in each, and what stands before them.
-double EvaluationPasses(const StageOptions& stage, int64_t length) {
-  const EvaluateOptions& options = stage.evaluate;
-  const auto rows = static_cast<double>(options.rows.size());
-  double passes = 0;
-  for (const std::string& protocol : options.protocols) {
-    if (protocol == "perplexity") passes += rows * stage.documents;
-    if (protocol == "passkey") passes += rows * options.tries;
-    if (protocol == "start-tokens") {
-      passes += 2.0 * static_cast<double>(stage.start_tokens.size()) * stage.documents;
-    }
-    if (protocol == "sliding") {
-      const int64_t tokens = options.sliding_tokens.value_or(stage.lengths.back());
-      const int64_t stride = std::min(options.stride, length);
-      const int64_t windows = 1 + std::max<int64_t>(0, tokens - length + stride - 1) / stride;
-      passes += rows * stage.documents * static_cast<double>(windows);
-    }
-  }
-  return passes;
 }
 
 constexpr double kTera = 1e12, kGiga = 1e9;
@@ -168,16 +138,7 @@ class Costs {
   void PrintSearch(const StageOptions& options) {
     const StagePlan plan = PlanStage(options, ForeseenModel(job_, options, StageModelOf(config_)));
     if (!plan.warning.empty()) LogWarning(plan.warning);
-    std::cout << "stage " << options.name << " (" << options.kind << " on " << options.model << ", "
-              << options.length << " tokens): " << plan.ratio << " times the original length, "
-              << (plan.model.given && options.kind == "search"
-                      ? NumberText(plan.extra) + " times what its model reaches, genes"
-                      : std::string("lambda"))
-              << " up to " << NumberText(1 + kGridStep * plan.space.max_step()) << "\n"
-              << "  evaluations: " << plan.Evaluations() << "\n"
-              << "  scores: " << plan.PlannedScores() << " (evaluations on " << options.documents
-              << " documents; baselines and the winner on " << options.held_out
-              << " held-out ones too)\n";
+    std::cout << SearchText(plan);
     if (config_.own_factors && options.kind == "search" && options.model == kBaseModel) {
       std::cout << "  starts from: " << config_.own_factors->Text() << "; genes multiply that\n";
     }
@@ -222,8 +183,54 @@ class Costs {
   double seconds_ = 0, flops_ = 0;
 };
 
-void PrintTexts(const Job& job, const ModelConfig& config) {
-  const auto tokenizer = TokenizerForTexts(job, config);
+}  // namespace
+
+std::vector<StageOptions> AllSearches(const Job& job) {
+  std::vector<StageOptions> all;
+  for (const StageOptions& stage : job.stages) {
+    if (!stage.Searches()) continue;
+    for (StageOptions& search : SearchesOf(stage)) all.push_back(std::move(search));
+  }
+  return all;
+}
+
+double EvaluationPasses(const StageOptions& stage, int64_t length) {
+  const EvaluateOptions& options = stage.evaluate;
+  const auto rows = static_cast<double>(options.rows.size());
+  double passes = 0;
+  for (const std::string& protocol : options.protocols) {
+    if (protocol == "perplexity") passes += rows * stage.documents;
+    if (protocol == "passkey") passes += rows * options.tries;
+    if (protocol == "start-tokens") {
+      passes += 2.0 * static_cast<double>(stage.start_tokens.size()) * stage.documents;
+    }
+    if (protocol == "sliding") {
+      const int64_t tokens = options.sliding_tokens.value_or(stage.lengths.back());
+      const int64_t stride = std::min(options.stride, length);
+      const int64_t windows = 1 + std::max<int64_t>(0, tokens - length + stride - 1) / stride;
+      passes += rows * stage.documents * static_cast<double>(windows);
+    }
+  }
+  return passes;
+}
+
+std::string SearchText(const StagePlan& plan) {
+  const StageOptions& options = plan.options;
+  std::ostringstream text;
+  text << "stage " << options.name << " (" << options.kind << " on " << options.model << ", "
+       << options.length << " tokens): " << plan.ratio << " times the original length, "
+       << (plan.model.given && options.kind == "search"
+               ? NumberText(plan.extra) + " times what its model reaches, genes"
+               : std::string("lambda"))
+       << " up to " << NumberText(1 + kGridStep * plan.space.max_step()) << "\n"
+       << "  evaluations: " << plan.Evaluations() << "\n"
+       << "  scores: " << plan.PlannedScores() << " (evaluations on " << options.documents
+       << " documents; baselines and the winner on " << options.held_out << " held-out ones too)\n";
+  return text.str();
+}
+
+void PrintTexts(const Job& job, int64_t vocab) {
+  const auto tokenizer = TokenizerForTexts(job, vocab);
   if (!tokenizer) return;
   for (const StageOptions& stage : job.stages) CheckStageAhead(job, stage);
   for (const StageOptions& stage : AllReaders(job)) {
@@ -236,9 +243,7 @@ void PrintTexts(const Job& job, const ModelConfig& config) {
   }
 }
 
-}  // namespace
-
-std::unique_ptr<Tokenizer> TokenizerForTexts(const Job& job, const ModelConfig& config) {
+std::unique_ptr<Tokenizer> TokenizerForTexts(const Job& job, int64_t vocab) {
   namespace fs = std::filesystem;
   bool missing = false;
   for (const fs::path& needed :
@@ -249,10 +254,11 @@ std::unique_ptr<Tokenizer> TokenizerForTexts(const Job& job, const ModelConfig& 
     missing = true;
   }
   if (missing) return nullptr;
-  return OpenTokenizer(job.model.path, config.shape.vocab);
+  return OpenTokenizer(job.model.path, vocab);
 }
 
 int DryRun(const Job& job, const DryRunOptions& options) {
+  if (!job.backend.command.empty()) return DryRunOfWorkers(job);
   const auto engine = MakeEngineToPlan(BackendOptionsOf(job.backend, LogMessage));
   const ModelConfig config = ModelConfigOf(job.model.path, OverridesOf(job.model));
   for (const StageOptions& stage : AllSearches(job)) {
@@ -265,7 +271,7 @@ int DryRun(const Job& job, const DryRunOptions& options) {
   Costs costs(job, options, config, *engine);
   for (const StageOptions& stage : job.stages) costs.Print(stage);
   costs.PrintTotal();
-  PrintTexts(job, config);
+  PrintTexts(job, config.shape.vocab);
   std::cout << "output: " << job.output.folder << " (a dry run writes nothing)\n";
   return kExitDone;
 }

@@ -2,16 +2,28 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
-#include "eval/model/model_config.h"
 #include "eval/text/tokenizer.h"
 #include "search/job/job_options.h"
+#include "search/job/stage_plan.h"
 
 namespace longrope {
 
 // The tokenizer of a job whose texts a dry run can check; nullptr, and a line that says so, where
 // they or the tokenizer are not at hand.
-std::unique_ptr<Tokenizer> TokenizerForTexts(const Job& job, const ModelConfig& config);
+std::unique_ptr<Tokenizer> TokenizerForTexts(const Job& job, int64_t vocab);
+// Prints which texts every stage reads, where they are at hand. Throws InputError.
+void PrintTexts(const Job& job, int64_t vocab);
+
+// Searches of all stages.
+std::vector<StageOptions> AllSearches(const Job& job);
+// Two lines and a half: what a search looks for, and with how many evaluations and scores.
+std::string SearchText(const StagePlan& plan);
+// Documents of that length that an evaluation reads; windows that slide over one take as much as
+// the tokens that are new in each, and what stands before them.
+double EvaluationPasses(const StageOptions& stage, int64_t length);
 
 struct DryRunOptions {
   double tflops = 400;  // that a GPU is taken to reach

@@ -27,6 +27,7 @@ void AddCommands(CLI::App& app, Action* action) {
   AddSensitivity(app, action);
   AddStudy(app, action);
   AddTokenize(app, action);
+  AddWorker(app, action);
 }
 
 // One line for people.

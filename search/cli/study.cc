@@ -10,9 +10,11 @@
 #include "search/cli/command.h"
 #include "search/cli/console.h"
 #include "search/cli/dry_run.h"
+#include "search/cli/dry_run_workers.h"
 #include "search/cli/duration.h"
 #include "search/cli/job_arguments.h"
 #include "search/cli/signals.h"
+#include "search/job/external_stages.h"
 #include "search/job/model_options.h"
 #include "search/job/model_stages.h"
 #include "search/job/run_folder.h"
@@ -29,9 +31,14 @@ struct Arguments {
   bool dry_run = false;
 };
 
+// Scores that a cell takes at most.
+int64_t ScoresOf(const Study& study, const StagePlan& plan) {
+  return plan.PlannedScores() + static_cast<int64_t>(study.marks.size()) * plan.options.held_out;
+}
+
 // Can every search draw its documents?
-void CheckTexts(const Study& study, const ModelConfig& config) {
-  const auto tokenizer = TokenizerForTexts(study.cells.front().job, config);
+void CheckTexts(const Study& study, int64_t vocab) {
+  const auto tokenizer = TokenizerForTexts(study.cells.front().job, vocab);
   if (!tokenizer) return;
   std::set<std::string> checked;
   for (const StudyCell& cell : study.cells) {
@@ -43,8 +50,26 @@ void CheckTexts(const Study& study, const ModelConfig& config) {
   }
 }
 
+int DryRunOfWorkers(const Study& study) {
+  const Job& job = study.cells.front().job;
+  const WorkerHello hello = HelloOf(job.backend);
+  const StageModel model = StageModelOf(hello, job.model);
+  std::cout << "study " << study.name << " with workers (" << hello.worker
+            << "); scores that searches share are made once; times are theirs\n";
+  for (const StudyCell& cell : study.cells) {
+    const StagePlan plan = PlanStage(cell.job.stages.front(), model);
+    std::cout << "  " << cell.Name() << ": " << plan.Evaluations() << " evaluations, at most "
+              << ScoresOf(study, plan) << " scores\n";
+  }
+  CheckTexts(study, hello.vocab);
+  std::cout << study.cells.size() << " searches\noutput: " << study.folder
+            << " (a dry run writes nothing)\n";
+  return kExitDone;
+}
+
 int DryRun(const Study& study) {
   const Job& job = study.cells.front().job;
+  if (!job.backend.command.empty()) return DryRunOfWorkers(study);
   const auto engine = MakeEngineToPlan(BackendOptionsOf(job.backend, LogMessage));
   const ModelConfig config = ModelConfigOf(job.model.path, OverridesOf(job.model));
   const Calibration calibration = Calibrate(*engine, config.shape);
@@ -53,14 +78,13 @@ int DryRun(const Study& study) {
   double all = 0;
   for (const StudyCell& cell : study.cells) {
     const StagePlan plan = PlanStage(cell.job.stages.front(), StageModelOf(config));
-    const auto scores = static_cast<double>(
-        plan.PlannedScores() + static_cast<int64_t>(study.marks.size()) * plan.options.held_out);
+    const auto scores = static_cast<double>(ScoresOf(study, plan));
     const double seconds = scores * calibration.DocumentSeconds(config.shape, cell.length);
     std::cout << "  " << cell.Name() << ": " << plan.Evaluations() << " evaluations, at most "
               << scores << " scores, about " << DurationText(seconds) << "\n";
     all += seconds;
   }
-  CheckTexts(study, config);
+  CheckTexts(study, config.shape.vocab);
   std::cout << study.cells.size() << " searches, at most " << DurationText(all)
             << "\noutput: " << study.folder << " (a dry run writes nothing)\n";
   return kExitDone;
@@ -71,14 +95,20 @@ int Run(const Arguments& arguments) {
   if (arguments.dry_run) return DryRun(study);
   const StopSignals signals;  // before any other thread
   Console console;
+  const BackendJobOptions& backend = study.cells.front().job.backend;
+  const std::filesystem::path folder = study.folder;
+  WorkerTeam workers(WorkerOptionsOf(backend), folder / kWorkerTokens,
+                     [&](const std::string& line) { console.OnMessage(line); });
+  const bool theirs = !backend.command.empty();
+  const bool stopped = theirs && workers.Greet(signals.token()) == nullptr;
   StudyRunner runner(
       study, FileSystem::Real(),
-      [&](const Job& job, RunObserver& observer) {
-        return std::make_unique<ModelStages>(job, observer,
-                                             std::filesystem::path(study.folder) / kKeyTokensFile);
+      [&](const Job& job, RunObserver& observer) -> std::unique_ptr<StageEvaluators> {
+        if (theirs) return std::make_unique<ExternalStages>(job, observer, workers);
+        return std::make_unique<ModelStages>(job, observer, folder / kKeyTokensFile);
       },
       console);
-  const auto results = runner.Run(signals.token());
+  const auto results = stopped ? std::nullopt : runner.Run(signals.token());
   if (!results) {
     console.OnMessage("stopped; the same command goes on");
     return kExitStopped;

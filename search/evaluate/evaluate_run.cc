@@ -8,6 +8,7 @@
 
 #include "eval/backend.h"
 #include "eval/errors.h"
+#include "eval/external/external_evaluator.h"
 #include "eval/protocols/passkey.h"
 #include "eval/protocols/sliding_window.h"
 #include "eval/storage/digest.h"
@@ -49,8 +50,12 @@ std::string FactorsText(const RopeFactors& factors) {
 }  // namespace
 
 EvaluateRun::EvaluateRun(const StageSources& sources, const StageOptions& stage,
-                         const Folder& folder, RunObserver& observer)
-    : sources_(sources), stage_(stage), folder_(folder), observer_(observer) {
+                         const Folder& folder, StageEvaluators& evaluators, RunObserver& observer)
+    : sources_(sources),
+      stage_(stage),
+      folder_(folder),
+      evaluators_(evaluators),
+      observer_(observer) {
   CheckStageFile(folder_, StageJob(sources_.job(), stage_));
 }
 
@@ -89,7 +94,7 @@ bool EvaluateRun::Prepare(std::stop_token stop) {
 
 void EvaluateRun::PlanCells() {
   for (const std::string& text : stage_.evaluate.rows) {
-    rows_.push_back(RowOf(text, sources_, stage_));
+    rows_.push_back(RowOf(text, sources_, stage_, evaluators_));
   }
   const auto add = [&](const std::string& protocol, const EvaluationRow& row, int64_t length) {
     cells_.push_back({protocol, row.label, row.model, length, -1, {}, row.For(length)});
@@ -97,7 +102,7 @@ void EvaluateRun::PlanCells() {
   for (const std::string& protocol : stage_.evaluate.protocols) {
     if (protocol == "start-tokens") {
       for (const char* method : kStartMethods) {
-        const EvaluationRow row = RowOf(method, sources_, stage_);
+        const EvaluationRow row = RowOf(method, sources_, stage_, evaluators_);
         for (int64_t start : stage_.start_tokens) {
           for (int64_t length : stage_.lengths) {
             add(protocol, row, length);
@@ -118,6 +123,13 @@ void EvaluateRun::Bind(const std::string& name, const std::string& path) {
   bound_ = {};
   const Job& job = sources_.job();
   bound_.path = path;
+  if (WorkerTeam* workers = evaluators_.Workers()) {
+    for (const auto& [part, value] : workers->Greet({})->fingerprint) {
+      bound_.text += part + "\n" + value + "\n";
+    }
+    facts_.models.emplace_back(name, Sha256Hex(bound_.text));
+    return;
+  }
   bound_.source = OpenModel(path, OverridesOf(job.model));
   StageOptions longest = stage_;
   longest.length = stage_.lengths.back();  // no pass is longer
@@ -136,14 +148,20 @@ void EvaluateRun::Bind(const std::string& name, const std::string& path) {
 
 void EvaluateRun::OpenTexts() {
   const Job& job = sources_.job();
-  engine_ = MakeEngine(BackendOptionsOf(
-      job.backend, [this](const std::string& line) { observer_.OnMessage(line); }));
-  const ModelConfig base = ModelConfigOf(job.model.path, OverridesOf(job.model));
-  tokenizer_ = OpenTokenizer(job.model.path, base.shape.vocab);
+  if (WorkerTeam* workers = evaluators_.Workers()) {
+    const WorkerHello& hello = *workers->Greet({});
+    tokenizer_ = OpenTokenizer(job.model.path, hello.vocab);
+    facts_.engine = hello.worker;
+  } else {
+    engine_ = MakeEngine(BackendOptionsOf(
+        job.backend, [this](const std::string& line) { observer_.OnMessage(line); }));
+    const ModelConfig base = ModelConfigOf(job.model.path, OverridesOf(job.model));
+    tokenizer_ = OpenTokenizer(job.model.path, base.shape.vocab);
+    facts_.engine = engine_->name();
+  }
   StageOptions draw = stage_;
   draw.length = Longest();
   facts_.documents = DrawStageDocuments(job, draw, *tokenizer_);
-  facts_.engine = engine_->name();
 }
 
 StageEnd EvaluateRun::Run(std::stop_token stop) {
@@ -198,7 +216,35 @@ std::string EvaluateRun::KeyOf(const EvaluationCell& cell, size_t index) const {
   return Sha256Hex(text);
 }
 
+bool EvaluateRun::MeasureByWorkers(const EvaluationCell& cell, std::stop_token stop) {
+  std::vector<Task> tasks;
+  std::vector<Document> documents = facts_.documents;
+  for (size_t i = 0; i < documents.size(); ++i) {
+    documents[i].tokens.resize(static_cast<size_t>(cell.length));
+    if (cache_->Find(KeyOf(cell, i)) != nullptr) continue;
+    tasks.push_back({&cell - cells_.data(), static_cast<int>(i), cell.factors});
+  }
+  if (tasks.empty()) return true;
+  WorkerTeam& workers = *evaluators_.Workers();
+  ExternalEvaluator evaluator(workers, *workers.Greet({}), std::move(documents));
+  size_t scored = 0;
+  auto before = std::chrono::steady_clock::now();
+  evaluator.Run(
+      tasks,
+      [&](const Task& task, const Score& score) {
+        const auto now = std::chrono::steady_clock::now();
+        const std::chrono::duration<double> took = now - std::exchange(before, now);
+        const auto index = static_cast<size_t>(task.document);
+        folder_.Append(kTimesFile, TimeLine(stage_.name, task.candidate, index, took.count()));
+        cache_->Add(KeyOf(cell, index), ValueOf({score}));
+        ++scored;
+      },
+      std::move(stop));
+  return scored == tasks.size();
+}
+
 bool EvaluateRun::Measure(EvaluationCell* cell, std::stop_token stop) {
+  if (evaluators_.Workers() != nullptr && !MeasureByWorkers(*cell, stop)) return false;
   for (size_t i = 0; i < CountOf(*cell); ++i) {
     const std::string key = KeyOf(*cell, i);
     const std::string* before = cache_->Find(key);
@@ -215,7 +261,7 @@ bool EvaluateRun::Measure(EvaluationCell* cell, std::stop_token stop) {
   }
   const bool failed = std::ranges::any_of(
       cell->measured, [](const Measurement& one) { return !std::isfinite(one.score.nats); });
-  const std::string weight = failed ? bound_.source->FindNonFinite() : "";
+  const std::string weight = failed && bound_.source ? bound_.source->FindNonFinite() : "";
   if (!weight.empty()) throw InputError(bound_.path + ": " + weight + " is not finite");
   return true;
 }

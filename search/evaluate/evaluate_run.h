@@ -22,10 +22,10 @@ std::string EvaluationTextIn(const Folder& folder);
 
 class EvaluateRun final : public StageRun {
  public:
-  // `sources`, `stage` and `observer` outlive the run. Throws InputError if the folder was begun by
-  // another stage, naming the keys.
+  // Everything given outlives the run; of `evaluators` what models are, and workers. Throws
+  // InputError if the folder was begun by another stage, naming the keys.
   EvaluateRun(const StageSources& sources, const StageOptions& stage, const Folder& folder,
-              RunObserver& observer);
+              StageEvaluators& evaluators, RunObserver& observer);
 
   bool IsDone() override;
   bool Prepare(std::stop_token stop) override;
@@ -33,14 +33,16 @@ class EvaluateRun final : public StageRun {
   std::string Report() const override;
 
  private:
-  // A model that is bound, and what its scores depend on.
+  // A model that is bound (`folder` and `scorer`, or workers), and what its scores depend on.
   struct Bound {
     std::string path, text, digest;
     std::unique_ptr<ModelSource> source;
     std::unique_ptr<Scorer> scorer;
   };
 
-  // Engine, tokenizer, documents.
+  // Sees to it that workers have scored a cell on all documents, many at a time. False if stopped.
+  bool MeasureByWorkers(const EvaluationCell& cell, std::stop_token stop);
+  // Engine (none where there are workers), tokenizer, documents.
   void OpenTexts();
   bool Asks(const std::string& protocol) const;
   int64_t SlidingTokens() const;
@@ -64,6 +66,7 @@ class EvaluateRun final : public StageRun {
   const StageSources& sources_;
   const StageOptions& stage_;
   Folder folder_;
+  StageEvaluators& evaluators_;
   RunObserver& observer_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Tokenizer> tokenizer_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "eval/model/model_source.h"
 #include "search/job/factors_name.h"
 #include "search/job/model_options.h"
 
@@ -31,16 +32,17 @@ RopeFactors EvaluationRow::For(int64_t length) const {
   return MethodFactors(*method, on.shape, ratio, length, yarn);
 }
 
-EvaluationRow RowOf(const std::string& text, const StageSources& sources,
-                    const StageOptions& stage) {
+EvaluationRow RowOf(const std::string& text, const StageSources& sources, const StageOptions& stage,
+                    StageEvaluators& evaluators) {
   const FactorsName name = ParseFactorsName(text, "rows");
   EvaluationRow row;
   row.label = text;
   row.model = ModelOf(name, sources, stage);
   row.path = sources.ModelPath(row.model);
-  const ModelConfig config = ModelConfigOf(row.path, OverridesOf(sources.job().model));
-  row.on = StageModelOf(config);
-  row.own = config.own_factors;
+  row.on = evaluators.ModelAt(row.path);
+  if (!evaluators.Workers()) {
+    row.own = ModelConfigOf(row.path, OverridesOf(sources.job().model)).own_factors;
+  }
   row.method = name.method;
   row.target = name.target;
   row.yarn = stage.yarn;

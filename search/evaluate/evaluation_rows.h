@@ -27,7 +27,7 @@ struct EvaluationRow {
 };
 
 // A row of the job's list. Throws InputError if its stage left no factors.
-EvaluationRow RowOf(const std::string& text, const StageSources& sources,
-                    const StageOptions& stage);
+EvaluationRow RowOf(const std::string& text, const StageSources& sources, const StageOptions& stage,
+                    StageEvaluators& evaluators);
 
 }  // namespace longrope

@@ -45,7 +45,8 @@ class Folder {
 
 // Files of a run's folder ...
 inline constexpr std::string_view kJobFile = "job.yaml", kLogFile = "log.txt", kLockFile = "lock",
-                                  kKeyTokensFile = "key_tokens.csv";
+                                  kKeyTokensFile = "key_tokens.csv",
+                                  kWorkerTokens = "worker.tokens";  // a folder
 // ... of it and of a stage's folder in it ...
 inline constexpr std::string_view kFactorsFile = "factors.json", kTableFile = "table.csv",
                                   kPreviousFactorsFile = "factors.previous.json",

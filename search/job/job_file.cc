@@ -4,6 +4,7 @@
 #include <map>
 
 #include "eval/errors.h"
+#include "search/job/external_check.h"
 #include "search/job/job_reader.h"
 #include "search/job/stage_reader.h"
 #include "search/job/suggest.h"
@@ -224,6 +225,7 @@ Job ResolveJob(const YamlNode& tree, const std::string& default_name) {
   RefuseSharedBooks(job.data, *tree.Find("data"));
   RefuseTrainingOnJudges(job, *tree.Find("data"));
   RefuseJudgingOnFitness(job, *tree.Find("data"));
+  CheckWorkerJob(job, tree);
   return job;
 }
 

@@ -78,6 +78,11 @@ void Describe(Visitor& visit, BackendJobOptions& o) {
   visit("threads", o.threads, KeyRole::kPlace, Range(0, 1024));
   visit("dtype", o.dtype, KeyRole::kPlace, OneOf(BackendDTypes()));
   visit("memory_gb", o.memory_gb, KeyRole::kPlace, Range(0.001, 1e6));
+  visit("command", o.command, KeyRole::kPlace, Filled("words"));
+  visit("workers", o.workers, KeyRole::kPlace, Range(1, 1024));
+  visit("start_timeout", o.start_timeout, KeyRole::kPlace, Range(0.1, 1e6));
+  visit("silence_timeout", o.silence_timeout, KeyRole::kPlace, Range(0.1, 1e6));
+  visit("task_timeout", o.task_timeout, KeyRole::kPlace, Range(0.1, 1e9));
 }
 
 template <class Visitor>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "eval/backend.h"
+#include "eval/external/worker_team.h"
 #include "eval/scorer.h"
 #include "search/job/stage_plan.h"
 
@@ -28,6 +29,16 @@ inline int64_t MemoryBytesOf(const BackendJobOptions& options) {
 inline BackendOptions BackendOptionsOf(const BackendJobOptions& options,
                                        std::function<void(const std::string&)> report) {
   return {options.name, options.threads, options.dtype, MemoryBytesOf(options), std::move(report)};
+}
+
+// Worker processes that compute instead.
+inline WorkerOptions WorkerOptionsOf(const BackendJobOptions& options) {
+  WorkerOptions workers{.command = options.command};
+  workers.workers = options.workers.value_or(workers.workers);
+  workers.start_timeout = options.start_timeout.value_or(workers.start_timeout);
+  workers.silence_timeout = options.silence_timeout.value_or(workers.silence_timeout);
+  workers.task_timeout = options.task_timeout.value_or(workers.task_timeout);
+  return workers;
 }
 
 // How a stage's documents are scored.

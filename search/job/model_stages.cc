@@ -65,15 +65,6 @@ StageModel ModelStages::ModelAt(const std::string& path) {
   return StageModelOf(ModelConfigOf(path, OverridesOf(job_.model)));
 }
 
-void ModelStages::Announce(const StageOptions& stage,
-                           const std::vector<Document>& documents) const {
-  for (size_t i = 0; i < documents.size(); ++i) {
-    const bool fitness = i < static_cast<size_t>(stage.documents);
-    observer_.OnMessage("stage " + stage.name + ": " + (fitness ? "fitness" : "held-out") +
-                        " document " + DocumentText(documents[i]));
-  }
-}
-
 void ModelStages::BindFor(const StageOptions& stage) {
   const int64_t sliding = source_->config().shape.sliding_window;
   const bool window = sliding >= stage.length;
@@ -121,7 +112,7 @@ Evaluator* ModelStages::For(const StageOptions& stage, const std::string& path,
   // A fine-tune keeps the tokenizer, and need not copy it.
   const auto tokenizer = OpenTokenizer(job_.model.path, source_->config().shape.vocab);
   std::vector<Document> documents = DrawStageDocuments(job_, stage, *tokenizer);
-  Announce(stage, documents);
+  Announce(stage, documents, observer_);
   if (const auto& own = source_->config().own_factors; own && stage.kind == "search") {
     observer_.OnMessage("stage " + stage.name +
                         ": starts from a rotation that is rescaled already (" + own->Text() +
@@ -163,13 +154,7 @@ void ModelStages::DropLost() {
 
 bool ModelStages::MarkScored(const StageOptions& stage, const Tokenizer& tokenizer,
                              std::vector<Document>* documents, std::stop_token stop) {
-  if (stage.objective == "tail") {
-    const int64_t original = source_->config().OriginalLength();
-    for (Document& document : *documents) {
-      document.scored = TailTokens(stage.length, original);
-      document.objective = "tail from token " + std::to_string(original);
-    }
-  }
+  if (stage.objective == "tail") MarkTail(stage, source_->config().OriginalLength(), documents);
   return stage.objective != "key" || MarkKeyTokens(stage, tokenizer, documents, std::move(stop));
 }
 

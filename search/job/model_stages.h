@@ -26,7 +26,6 @@ class ModelStages final : public StageEvaluators {
  private:
   // Sees to it that folder_ is the model at `path`.
   void Open(const std::string& path);
-  void Announce(const StageOptions& stage, const std::vector<Document>& documents) const;
   // Sees to it that the model is bound on every device, and masks as this stage needs it.
   void BindFor(const StageOptions& stage);
   std::unique_ptr<Evaluator> EvaluatorOf(std::vector<Document> documents);

@@ -101,7 +101,7 @@ std::unique_ptr<StageRun> Pipeline::Open(const StageOptions& stage) {
     return std::make_unique<FinetuneRun>(sources_, stage, folder, observer_);
   }
   if (stage.kind == "evaluate") {
-    return std::make_unique<EvaluateRun>(sources_, stage, folder, observer_);
+    return std::make_unique<EvaluateRun>(sources_, stage, folder, evaluators_, observer_);
   }
   return OpenSearches(stage);
 }

@@ -141,6 +141,8 @@ void RunFolder::Abandon() {
     if (name == kLogFile && had_log_) continue;
     files().Unlink(File(name).string());
   }
+  std::error_code ignored;
+  fs::remove_all(File(kWorkerTokens), ignored);
   RemoveIfEmpty(made_);
 }
 

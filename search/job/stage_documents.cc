@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include "eval/errors.h"
+#include "eval/key_tokens.h"
 #include "search/rng.h"
 
 namespace longrope {
@@ -192,6 +193,23 @@ std::string DocumentText(const Document& document) {
   return "'" + document.title + "', " +
          (document.offset == 0 ? "its first " + count
                                : count + " from token " + std::to_string(document.offset));
+}
+
+void Announce(const StageOptions& stage, const std::vector<Document>& documents,
+              RunObserver& observer) {
+  for (size_t i = 0; i < documents.size(); ++i) {
+    const bool fitness = i < static_cast<size_t>(stage.documents);
+    observer.OnMessage("stage " + stage.name + ": " + (fitness ? "fitness" : "held-out") +
+                       " document " + DocumentText(documents[i]));
+  }
+}
+
+void MarkTail(const StageOptions& stage, int64_t original, std::vector<Document>* documents) {
+  if (stage.objective != "tail") return;
+  for (Document& document : *documents) {
+    document.scored = TailTokens(stage.length, original);
+    document.objective = "tail from token " + std::to_string(original);
+  }
 }
 
 }  // namespace longrope

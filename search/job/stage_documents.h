@@ -7,6 +7,7 @@
 
 #include "eval/text/corpus.h"
 #include "search/job/job_options.h"
+#include "search/job/observer.h"
 
 namespace longrope {
 
@@ -26,7 +27,13 @@ const std::string& TrainPath(const DataOptions& data);
 // result is false, too. Throws InputError.
 bool ForTrainTexts(const DataOptions& data, const std::function<bool(const std::string&)>& body);
 
+// Which tokens count under a stage's objective, if it is `tail`: those from `original` on.
+void MarkTail(const StageOptions& stage, int64_t original, std::vector<Document>* documents);
+
 // "'TITLE', its first 2048 tokens", or from where it begins.
 std::string DocumentText(const Document& document);
+// Tells which documents a search scores.
+void Announce(const StageOptions& stage, const std::vector<Document>& documents,
+              RunObserver& observer);
 
 }  // namespace longrope

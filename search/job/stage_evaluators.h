@@ -6,6 +6,7 @@
 #include <string>
 
 #include "eval/evaluator.h"
+#include "eval/external/worker_team.h"
 #include "search/job/stage_plan.h"
 
 namespace longrope {
@@ -22,6 +23,8 @@ class StageEvaluators {
                          std::stop_token stop) = 0;
   // Gives back the memory of the model that was bound, until For is called again.
   virtual void Release() = 0;
+  // Who scores instead of a model that is bound here; nullptr where nobody does.
+  virtual WorkerTeam* Workers() { return nullptr; }
   // A weight that is not finite of the model that was bound last, "" if all are.
   virtual std::string FindNonFiniteWeight() = 0;
 };

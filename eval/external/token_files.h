@@ -1,0 +1,32 @@
+// Documents as files that workers read.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "eval/external/protocol.h"
+
+namespace longrope {
+
+// Files named by the SHA-256 of what they hold, in a folder that is made when it is needed, and
+// removed with this object: with all that is left in it of processes that were killed.
+class TokenFiles {
+ public:
+  explicit TokenFiles(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  TokenFiles(const TokenFiles&) = delete;
+  TokenFiles& operator=(const TokenFiles&) = delete;
+  ~TokenFiles();
+
+  // Writes the documents' files, or of `in_line` none. Throws FileError.
+  StartMessage Share(const std::vector<Document>& documents, bool in_line);
+
+ private:
+  SharedBytes ShareBytes(std::string bytes, const char* suffix, bool in_line);
+
+  std::filesystem::path folder_;  // absolute
+};
+
+// What a host shared; checked. Throws InputError.
+std::string ReadShared(const SharedBytes& shared);
+
+}  // namespace longrope

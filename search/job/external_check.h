@@ -1,0 +1,13 @@
+// What a job whose scores come from workers may ask for.
+#pragma once
+
+#include "search/job/job_options.h"
+#include "search/job/yaml_tree.h"
+
+namespace longrope {
+
+// `tree`: what the job was read from. Throws InputError "file:line: key: ..." for what workers do
+// not do, or would not be told, and for keys of workers where there are none.
+void CheckWorkerJob(const Job& job, const YamlNode& tree);
+
+}  // namespace longrope
