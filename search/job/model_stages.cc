@@ -122,7 +122,7 @@ Evaluator* ModelStages::For(const StageOptions& stage, const std::string& path,
   const auto tokenizer = OpenTokenizer(job_.model.path, source_->config().shape.vocab);
   std::vector<Document> documents = DrawStageDocuments(job_, stage, *tokenizer);
   Announce(stage, documents);
-  if (const auto& own = folder_->config().own_factors; own && stage.kind == "search") {
+  if (const auto& own = source_->config().own_factors; own && stage.kind == "search") {
     observer_.OnMessage("stage " + stage.name +
                         ": starts from a rotation that is rescaled already (" + own->Text() +
                         "); what it finds multiplies that");

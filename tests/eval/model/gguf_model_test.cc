@@ -151,7 +151,7 @@ TEST_P(GgufFormats, ScoreAsTheHuggingFaceFolderDoes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Plain, GgufFormats, ::testing::Values("F32", "F16", "BF16"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& format) { return std::string(format.param); });
 
 TEST_F(GgufModelTest, TheAccountHoldsTheCopiesOfPairedRows) {
   const GgufModel model = Open([](GgufToWrite*) {});
