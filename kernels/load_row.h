@@ -6,8 +6,8 @@
 namespace longrope {
 
 // Writes the view.cols numbers of a row of the view, in the engines' order of rows (paired_head).
-// Blocks give the very bits of the `gguf` package's dequantize: float32 products and sums, each
-// rounded. Layouts: ggml's ggml-common.h, as the package reads them.
+// Blocks give the very bits of the `gguf` package's dequantize. Layouts: ggml's ggml-common.h, as
+// the package reads them.
 void LoadRow(const TensorView& view, int64_t row, float* out);
 // The same numbers, widened.
 void LoadRow(const TensorView& view, int64_t row, double* out);

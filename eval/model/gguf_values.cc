@@ -92,9 +92,9 @@ void GgufCursor::Refuse(const std::string& why) const {
 
 std::span<const std::byte> GgufCursor::Take(uint64_t count, uint64_t size, const char* what) {
   if (size > 0 && count > left() / size) {
-    Refuse(std::string(what) + " of " + std::to_string(count) + " times " + std::to_string(size) +
-           " bytes does not fit; there are " + std::to_string(left()) +
-           " bytes left (is the file cut off, or not GGUF?)");
+    Refuse(std::string(what) + " of " + std::to_string(count) +
+           (size > 1 ? " times " + std::to_string(size) : "") + " bytes does not fit; there are " +
+           std::to_string(left()) + " bytes left (is the file cut off, or not GGUF?)");
   }
   const auto taken = bytes_.subspan(at_, count * size);
   at_ += taken.size();

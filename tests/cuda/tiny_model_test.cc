@@ -6,6 +6,7 @@
 
 #include "eval/backend.h"
 #include "eval/evaluator_pool.h"
+#include "eval/model/model_folder.h"
 #include "eval/scorer.h"
 #include "kernels/cuda/cuda_engine.h"
 #include "kernels/device_error.h"

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "eval/backend.h"
+#include "eval/model/model_folder.h"
 #include "tests/support/compare.h"
 #include "tests/support/naive_transformer.h"
 #include "tests/support/refusal.h"

@@ -84,7 +84,7 @@ TEST_P(LoadRowGolden, RowsFollowOneAnotherAndWiden) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, LoadRowGolden, ::testing::ValuesIn(kFormats),
-                         [](const auto& info) { return NameOf(info.param); });
+                         [](const auto& format) { return NameOf(format.param); });
 
 TEST(LoadRow, PairedHeadsComeOutAsHalves) {
   // Two heads of six rows; a number says where its row stands in the file.

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "eval/backend.h"
+#include "eval/model/model_folder.h"
 #include "eval/protocols/passkey.h"
 #include "eval/protocols/passkey_accuracy.h"
 #include "eval/scorer.h"

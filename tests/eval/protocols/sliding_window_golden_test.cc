@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "eval/backend.h"
+#include "eval/model/model_folder.h"
 #include "eval/protocols/sliding_window.h"
 #include "eval/scorer.h"
 #include "tests/support/compare.h"

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "eval/backend.h"
+#include "eval/model/model_folder.h"
 #include "eval/scorer.h"
 #include "tests/support/compare.h"
 #include "tests/support/naive_transformer.h"

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "eval/backend.h"
+#include "eval/model/model_folder.h"
 #include "eval/protocols/passkey.h"
 #include "eval/protocols/sliding_window.h"
 #include "search/job/stage_documents.h"

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "eval/backend.h"
+#include "eval/model/model_folder.h"
 #include "eval/scorer.h"
 #include "search/factors/factor_file.h"
 #include "search/job/set_aside.h"
