@@ -11,7 +11,7 @@
 namespace longrope {
 namespace {
 
-constexpr int64_t kMaxFileBytes = 256 << 20;
+constexpr int64_t kMaxFileBytes = 64 << 20;
 
 using Ids = std::unordered_map<std::string, int32_t>;
 

@@ -19,7 +19,7 @@ struct BosChoice {
   std::optional<std::string> token;  // `bos_token`
 };
 
-// A byte-pair tokenizer.json (at most 256 MB), checked: normalizers Prepend, Replace (of a text),
+// A byte-pair tokenizer.json (at most 64 MB), checked: normalizers Prepend, Replace (of a text),
 // NFC, NFD, NFKC, NFKD; pre-tokenizers ByteLevel, Split, Digits, Metaspace; post-processors
 // ByteLevel and TemplateProcessing, of which only what stands before the text is used (EOS is never
 // added); each also in a Sequence. Throws InputError with file and key for anything else and for

@@ -2,9 +2,11 @@
 
 #include <utf8proc.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <stdexcept>
+#include <vector>
 
 namespace longrope {
 namespace {
@@ -18,6 +20,39 @@ void AppendNormalized(std::string_view part, int options, std::string* out) {
   const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(result, &std::free);
   if (length < 0) throw std::runtime_error(std::string("utf8proc: ") + utf8proc_errmsg(length));
   out->append(reinterpret_cast<const char*>(result), static_cast<size_t>(length));
+}
+
+uint32_t CombiningClass(uint32_t code_point) {
+  return utf8proc_get_property(static_cast<utf8proc_int32_t>(code_point))->combining_class;
+}
+
+// The text with long runs of combining marks in canonical order, which has the same normal forms:
+// utf8proc's own sort takes time in the square of a run.
+std::string WithSortedMarks(std::string_view text) {
+  constexpr size_t kLongRun = 32;
+  std::string out;
+  out.reserve(text.size());
+  std::vector<uint32_t> marks;
+  for (size_t at = 0; at < text.size();) {
+    const size_t start = at;
+    marks.clear();
+    size_t end = at;
+    while (end < text.size() && static_cast<unsigned char>(text[end]) >= 0x80) {
+      const uint32_t code_point = NextCodePoint(text, &end);
+      if (CombiningClass(code_point) == 0) break;
+      marks.push_back(code_point);
+      at = end;
+    }
+    if (marks.empty()) NextCodePoint(text, &at);
+    if (marks.size() <= kLongRun) {
+      out += text.substr(start, at - start);
+      continue;
+    }
+    std::stable_sort(marks.begin(), marks.end(),
+                     [](uint32_t a, uint32_t b) { return CombiningClass(a) < CombiningClass(b); });
+    for (const uint32_t mark : marks) out += Utf8(mark);
+  }
+  return out;
 }
 
 }  // namespace
@@ -34,7 +69,7 @@ std::string Normalize(std::string_view text, NormalForm form) {
     // ASCII neither changes nor composes with what stands before it: a place to cut.
     size_t end = std::min(kPart, text.size());
     while (end < text.size() && static_cast<unsigned char>(text[end]) >= 0x80) ++end;
-    AppendNormalized(text.substr(0, end), options, &out);
+    AppendNormalized(WithSortedMarks(text.substr(0, end)), options, &out);
     text.remove_prefix(end);
   }
   return out;

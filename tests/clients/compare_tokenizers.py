@@ -3,7 +3,7 @@
 
 usage: compare_tokenizers.py LONGROPE BOOK... [--gguf FILE] [--packages DIR]
 
-    python3 -m venv venv && venv/bin/pip install tokenizers==0.23.3 sentencepiece==0.2.3 gguf==0.19.0
+    python3.11 -m venv venv && venv/bin/pip install tokenizers==0.23.3 sentencepiece==0.2.3 gguf==0.19.0
     bash data/fetch_books.sh
     venv/bin/python tests/clients/compare_tokenizers.py .build/release/longrope data/books/emma.txt data/books/opticks.txt
 
