@@ -15,6 +15,8 @@ set(homes
     "Eigen/=>kernels/reference/|search/cma_es[.]cc"
     "omp[.]h=>kernels/parallel[.]h"
     "sentencepiece_=>eval/text/tokenizer[.]cc"
+    "archive=>eval/storage/archive[.]cc|tests/support/archive_writer[.]cc"
+    "zlib[.]h=>eval/storage/gunzip[.]cc"
     "Random123/=>search/rng[.]cc"
     "openssl/=>eval/storage/digest[.]cc"
     "spdlog/=>search/cli/console[.]cc"

@@ -220,11 +220,12 @@ class Costs {
 };
 
 void PrintTexts(const Job& job, const ModelConfig& config) {
-  const auto tokenizer = TokenizerForTexts(job, config);
-  if (!tokenizer) return;
-  for (const StageOptions& stage : job.stages) CheckStageAhead(job, stage);
+  if (!HasTexts(job)) return;
+  JobTexts texts(job, {.say = LogMessage, .warn = LogWarning}, false);
+  const Reading reading = texts.Open(config.shape.vocab);
+  for (const StageOptions& stage : job.stages) CheckStageAhead(job, stage, reading);
   for (const StageOptions& stage : AllReaders(job)) {
-    const auto documents = DrawStageDocuments(job, stage, *tokenizer);
+    const auto documents = DrawStageDocuments(job, stage, reading);
     std::cout << "texts of stage " << stage.name << ":\n";
     for (size_t i = 0; i < documents.size(); ++i) {
       const bool fitness = stage.Searches() && i < static_cast<size_t>(stage.documents);
@@ -235,18 +236,17 @@ void PrintTexts(const Job& job, const ModelConfig& config) {
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> TokenizerForTexts(const Job& job, const ModelConfig& config) {
+bool HasTexts(const Job& job) {
   namespace fs = std::filesystem;
   bool missing = false;
   for (const fs::path& needed :
        {fs::path(job.data.path), fs::path(job.data.train_path), fs::path(job.data.evaluate_path),
-        fs::path(job.model.path) / "tokenizer.model"}) {
+        job.data.tokens ? fs::path() : fs::path(job.model.path) / "tokenizer.model"}) {
     if (needed.empty() || fs::exists(needed)) continue;
     std::cout << "texts: not checked, " << needed.string() << " is missing\n";
     missing = true;
   }
-  if (missing) return nullptr;
-  return OpenTokenizer(job.model.path, config.shape.vocab);
+  return !missing;
 }
 
 int DryRun(const Job& job, const DryRunOptions& options) {

@@ -4,14 +4,12 @@
 #include <memory>
 
 #include "eval/model/model_config.h"
-#include "eval/text/tokenizer.h"
 #include "search/job/job_options.h"
 
 namespace longrope {
 
-// The tokenizer of a job whose texts a dry run can check; nullptr, and a line that says so, where
-// they or the tokenizer are not at hand.
-std::unique_ptr<Tokenizer> TokenizerForTexts(const Job& job, const ModelConfig& config);
+// Can a dry run check a job's texts? If they or the tokenizer are not at hand, a line says so.
+bool HasTexts(const Job& job);
 
 struct DryRunOptions {
   double tflops = 400;  // that a GPU is taken to reach

@@ -31,15 +31,17 @@ struct Arguments {
 
 // Can every search draw its documents?
 void CheckTexts(const Study& study, const ModelConfig& config) {
-  const auto tokenizer = TokenizerForTexts(study.cells.front().job, config);
-  if (!tokenizer) return;
+  const Job& first = study.cells.front().job;
+  if (!HasTexts(first)) return;
+  JobTexts texts(first, {.say = LogMessage, .warn = LogWarning}, false);
+  const Reading reading = texts.Open(config.shape.vocab);
   std::set<std::string> checked;
   for (const StudyCell& cell : study.cells) {
     const StageOptions& stage = cell.job.stages.front();
     const int documents = stage.documents + stage.held_out;
     const std::string draw = std::to_string(cell.job.seed) + " " + std::to_string(cell.length) +
                              " " + std::to_string(documents);
-    if (checked.insert(draw).second) DrawStageDocuments(cell.job, stage, *tokenizer);
+    if (checked.insert(draw).second) DrawStageDocuments(cell.job, stage, reading);
   }
 }
 

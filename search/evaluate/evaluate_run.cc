@@ -71,7 +71,7 @@ int64_t EvaluateRun::Longest() const {
 
 bool EvaluateRun::Prepare(std::stop_token stop) {
   if (stop.stop_requested()) return false;
-  OpenTexts();
+  OpenTexts(stop);
   std::string texts;
   for (const Document& document : facts_.documents) {
     texts += document.digest + " " + document.title + "\n";
@@ -134,15 +134,18 @@ void EvaluateRun::Bind(const std::string& name, const std::string& path) {
   }
 }
 
-void EvaluateRun::OpenTexts() {
+void EvaluateRun::OpenTexts(std::stop_token stop) {
   const Job& job = sources_.job();
   engine_ = MakeEngine(BackendOptionsOf(
       job.backend, [this](const std::string& line) { observer_.OnMessage(line); }));
   const ModelConfig base = ReadModelConfig(job.model.path, OverridesOf(job.model));
-  tokenizer_ = OpenTokenizer(job.model.path, base.shape.vocab);
+  if (std::ranges::count(stage_.evaluate.protocols, "passkey") > 0) {
+    tokenizer_ = OpenTokenizer(job.model.path, base.shape.vocab);
+  }
+  JobTexts texts(job, ListenerOf(observer_));
   StageOptions draw = stage_;
   draw.length = Longest();
-  facts_.documents = DrawStageDocuments(job, draw, *tokenizer_);
+  facts_.documents = DrawStageDocuments(job, draw, texts.Open(base.shape.vocab, std::move(stop)));
   facts_.engine = engine_->name();
 }
 

@@ -11,6 +11,7 @@
 
 #include "eval/scorer.h"
 #include "eval/storage/line_cache.h"
+#include "eval/text/tokenizer.h"
 #include "search/evaluate/evaluation_report.h"
 #include "search/evaluate/evaluation_rows.h"
 #include "search/job/stage_run.h"
@@ -40,8 +41,8 @@ class EvaluateRun final : public StageRun {
     std::unique_ptr<Scorer> scorer;
   };
 
-  // Engine, tokenizer, documents.
-  void OpenTexts();
+  // Engine, tokenizer, documents. Throws Stopped.
+  void OpenTexts(std::stop_token stop);
   bool Asks(const std::string& protocol) const;
   int64_t SlidingTokens() const;
   // Tokens of the documents.
@@ -66,7 +67,7 @@ class EvaluateRun final : public StageRun {
   Folder folder_;
   RunObserver& observer_;
   std::unique_ptr<Engine> engine_;
-  std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<Tokenizer> tokenizer_;  // of passkeys
   std::vector<EvaluationRow> rows_;
   std::vector<EvaluationCell> cells_;
   EvaluationFacts facts_;

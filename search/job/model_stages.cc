@@ -45,6 +45,7 @@ ModelStages::ModelStages(const Job& job, RunObserver& observer, std::filesystem:
                          std::vector<std::unique_ptr<Engine>> engines)
     : job_(job),
       observer_(observer),
+      texts_(job, ListenerOf(observer)),
       engines_(std::move(engines)),
       key_tokens_(std::move(key_tokens)) {}
 
@@ -118,11 +119,10 @@ Evaluator* ModelStages::For(const StageOptions& stage, const std::string& path,
   evaluator_.reset();
   DropLost();
   Open(path);
-  // A fine-tune keeps the tokenizer, and need not copy it.
-  const auto tokenizer = OpenTokenizer(job_.model.path, folder_->config().shape.vocab);
-  std::vector<Document> documents = DrawStageDocuments(job_, stage, *tokenizer);
+  const Reading reading = texts_.Open(folder_->config().shape.vocab, stop);
+  std::vector<Document> documents = DrawStageDocuments(job_, stage, reading);
   Announce(stage, documents);
-  if (!MarkScored(stage, *tokenizer, &documents, std::move(stop))) return nullptr;
+  if (!MarkScored(stage, reading.tokenizer, &documents, std::move(stop))) return nullptr;
   BindFor(stage);
   if (digest_.empty()) digest_ = folder_->Digest();
   evaluator_ = EvaluatorOf(std::move(documents));
@@ -156,7 +156,7 @@ void ModelStages::DropLost() {
   if (all_lost_) throw DeviceError(DeviceError::Kind::kLost, "all devices are lost");
 }
 
-bool ModelStages::MarkScored(const StageOptions& stage, const Tokenizer& tokenizer,
+bool ModelStages::MarkScored(const StageOptions& stage, const Tokenizer* tokenizer,
                              std::vector<Document>* documents, std::stop_token stop) {
   if (stage.objective == "tail") {
     const int64_t original = folder_->config().OriginalLength();
@@ -165,7 +165,7 @@ bool ModelStages::MarkScored(const StageOptions& stage, const Tokenizer& tokeniz
       document.objective = "tail from token " + std::to_string(original);
     }
   }
-  return stage.objective != "key" || MarkKeyTokens(stage, tokenizer, documents, std::move(stop));
+  return stage.objective != "key" || MarkKeyTokens(stage, *tokenizer, documents, std::move(stop));
 }
 
 bool ModelStages::MarkKeyTokens(const StageOptions& stage, const Tokenizer& tokenizer,
