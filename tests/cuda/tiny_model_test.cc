@@ -7,6 +7,8 @@
 #include "eval/backend.h"
 #include "eval/evaluator_pool.h"
 #include "eval/scorer.h"
+#include "eval/text/corpus.h"
+#include "eval/text/tokenizer.h"
 #include "kernels/cuda/cuda_engine.h"
 #include "kernels/device_error.h"
 #include "kernels/reference/reference_engine.h"
