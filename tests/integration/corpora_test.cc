@@ -23,7 +23,8 @@ using testing::WriteFile;
 // Some 20 kB that begin elsewhere for each number.
 std::string TextOf(int number) {
   const std::string passage = testing::SlurpFile(testing::Passage());
-  const std::string text = passage.substr(passage.find(' ', static_cast<size_t>(200 * (number % 20))));
+  const std::string text =
+      passage.substr(passage.find(' ', static_cast<size_t>(200 * (number % 20))));
   return "Text " + std::to_string(number) + "." + text + passage + text;
 }
 
