@@ -22,4 +22,10 @@ class InputError : public std::runtime_error {
   }
 };
 
+// Thrown by long work that was asked to stop. Nothing is wrong: what was done is kept.
+class Stopped : public std::runtime_error {
+ public:
+  Stopped() : std::runtime_error("stopped") {}
+};
+
 }  // namespace longrope

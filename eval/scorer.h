@@ -10,7 +10,7 @@
 #include "eval/evaluator.h"
 #include "eval/forward.h"
 #include "eval/model/model_source.h"
-#include "eval/text/corpus.h"
+#include "eval/text/document.h"
 
 namespace longrope {
 

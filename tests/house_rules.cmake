@@ -17,6 +17,8 @@ set(homes
     "sentencepiece_=>eval/text/sentence_piece[.]cc"
     "pcre2[.]h=>eval/text/regex[.]cc"
     "utf8proc[.]h=>eval/text/unicode[.]cc"
+    "archive=>eval/storage/archive[.]cc|tests/support/archive_writer[.]cc"
+    "zlib[.]h=>eval/storage/gunzip[.]cc"
     "Random123/=>search/rng[.]cc"
     "openssl/=>eval/storage/digest[.]cc"
     "spdlog/=>search/cli/console[.]cc"

@@ -2,6 +2,7 @@
 
 #include <hdf5.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -14,6 +15,7 @@ namespace longrope {
 namespace {
 
 constexpr size_t kGrowth = 1 << 16;                 // bytes by which the image in memory grows
+constexpr hsize_t kMaxChunk = hsize_t{64} << 20;    // bytes; HDF5 allows 4 GiB less one
 constexpr hsize_t kMaxElements = hsize_t{1} << 32;  // of a dataset that is read
 
 // A handle of HDF5 with the call that closes it.
@@ -114,7 +116,9 @@ struct Hdf5Writer::Impl {
     Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
     Handle::Check(H5Pset_obj_track_times(properties, false));
     if (count > 0) {
-      Handle::Check(H5Pset_chunk(properties, rank, dims));
+      const hsize_t row = H5Tget_size(type) * (rank == 2 ? dims[1] : 1);
+      const hsize_t chunk[2] = {std::clamp<hsize_t>(kMaxChunk / row, 1, dims[0]), dims[1]};
+      Handle::Check(H5Pset_chunk(properties, rank, chunk));
       Handle::Check(H5Pset_fletcher32(properties));
     }
     MakeGroups(path);
@@ -133,6 +137,10 @@ Hdf5Writer::~Hdf5Writer() = default;
 
 void Hdf5Writer::Write(const std::string& path, std::span<const int64_t> values, int64_t rows) {
   impl_->Write(path, H5T_STD_I64LE, values.data(), static_cast<int64_t>(values.size()), rows);
+}
+
+void Hdf5Writer::Write(const std::string& path, std::span<const int32_t> values, int64_t rows) {
+  impl_->Write(path, H5T_STD_I32LE, values.data(), static_cast<int64_t>(values.size()), rows);
 }
 
 void Hdf5Writer::Write(const std::string& path, std::span<const double> values, int64_t rows) {
@@ -202,6 +210,9 @@ Hdf5Reader::~Hdf5Reader() = default;
 bool Hdf5Reader::Has(const std::string& path) const { return impl_->Exists(path); }
 std::vector<int64_t> Hdf5Reader::Integers(const std::string& path) const {
   return impl_->Read<std::vector<int64_t>>(path, H5T_STD_I64LE);
+}
+std::vector<int32_t> Hdf5Reader::ShortIntegers(const std::string& path) const {
+  return impl_->Read<std::vector<int32_t>>(path, H5T_STD_I32LE);
 }
 std::vector<double> Hdf5Reader::Doubles(const std::string& path) const {
   return impl_->Read<std::vector<double>>(path, H5T_IEEE_F64LE);

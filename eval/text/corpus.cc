@@ -1,11 +1,12 @@
 #include "eval/text/corpus.h"
 
 #include <algorithm>
+#include <set>
 
 #include "eval/errors.h"
-#include "eval/model/json_file.h"
-#include "eval/storage/digest.h"
 #include "eval/storage/files.h"
+#include "eval/text/json_record.h"
+#include "eval/text/streamed_corpus.h"
 #include "eval/text/utf8.h"
 
 namespace longrope {
@@ -13,16 +14,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int64_t kMaxTextBytes = int64_t{1} << 30;
-
-std::string FoldLineEnds(std::string_view text) {
-  std::string folded;
-  folded.reserve(text.size());
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\r' && i + 1 < text.size() && text[i + 1] == '\n') continue;
-    folded += text[i];
-  }
-  return folded;
-}
 
 class FolderCorpus final : public Corpus {
  public:
@@ -38,17 +29,23 @@ class FolderCorpus final : public Corpus {
 // Lines are views of the mapped file; each is parsed when it is asked for.
 class JsonLinesCorpus final : public Corpus {
  public:
-  JsonLinesCorpus(const fs::path& path, std::string field)
-      : name_(path.string()), stem_(path.stem().string()), field_(std::move(field)), file_(path) {
+  explicit JsonLinesCorpus(const CorpusOptions& options)
+      : name_(options.path.string()),
+        stem_(options.path.stem().string()),
+        records_(options.text_field, options.filter),
+        file_(options.path) {
+    Pace pace(options.listener, "looking through " + name_);
     const std::string_view all(reinterpret_cast<const char*>(file_.bytes().data()),
                                file_.bytes().size());
     for (size_t begin = 0, number = 1; begin < all.size(); ++number) {
       const size_t end = std::min(all.find('\n', begin), all.size());
       const std::string_view line = all.substr(begin, end - begin);
-      if (line.find_first_not_of(" \t\r") != std::string_view::npos) {
+      const bool blank = line.find_first_not_of(" \t\r") == std::string_view::npos;
+      if (!blank && (!records_.has_filters() || records_.Passes(line))) {
         lines_.push_back({line, number});
       }
       begin = end + 1;
+      pace.At(static_cast<int64_t>(begin), static_cast<int64_t>(all.size()));
     }
   }
   size_t size() const override { return lines_.size(); }
@@ -56,10 +53,9 @@ class JsonLinesCorpus final : public Corpus {
     return stem_ + ":" + std::to_string(lines_[index].number);
   }
   std::string Text(size_t index) const override {
-    const std::string where = name_ + ":" + std::to_string(lines_[index].number);
-    const auto text = JsonObject(ParseJson(lines_[index].text, where), where).Text(field_);
-    if (!text) throw InputError(where + ": has no field '" + field_ + "'");
-    return FoldLineEnds(*text);
+    const auto& [line, number] = lines_[index];
+    // Whether it passes was seen before.
+    return records_.Text(line, name_ + ":" + std::to_string(number)).value_or("");
   }
 
  private:
@@ -67,94 +63,102 @@ class JsonLinesCorpus final : public Corpus {
     std::string_view text;
     size_t number;
   };
-  std::string name_, stem_, field_;
+  std::string name_, stem_;
+  JsonRecords records_;
   MappedFile file_;
   std::vector<Line> lines_;
 };
 
-// Says of how many books each length could be drawn.
-std::string CountsByLength(const std::vector<int64_t>& lengths, int64_t wanted) {
-  const auto at_least = [&](int64_t tokens) {
-    return std::ranges::count_if(lengths, [&](int64_t length) { return length >= tokens; });
-  };
-  std::string text;
-  for (int64_t tokens = 1024; tokens < wanted; tokens *= 2) {
-    text += std::to_string(at_least(tokens)) + " of at least " + std::to_string(tokens) + ", ";
-  }
-  return text + std::to_string(at_least(wanted)) + " of at least " + std::to_string(wanted);
-}
-
-// Gathers documents from books that come one by one.
-class Drawer {
+// Several corpora, one after the other.
+class ShardedCorpus final : public Corpus {
  public:
-  Drawer(const Tokenizer& tokenizer, const DrawOptions& options)
-      : options_(options), prefix_(tokenizer.Prefix()) {}
-
-  bool Full() const { return static_cast<int>(documents_.size()) == options_.count; }
-
-  void Add(const std::string& title, std::vector<int32_t> tokens) {
-    const auto length = static_cast<int64_t>(tokens.size());
-    lengths_.push_back(length);
-    if (length < options_.min_tokens) return;
-    if (!options_.join) {
-      if (length < options_.length) return;
-      offset_ = OffsetAmong(length - options_.length + 1);
-      Leave(offset_, &tokens);
-      Emit(title, std::move(tokens));
-      return;
-    }
-    const auto prefix = static_cast<std::ptrdiff_t>(prefix_.size());
-    if (joined_.empty()) {
-      joined_ = prefix_;
-      offset_ = OffsetAmong(std::max<int64_t>(length - prefix, 1));
-      Leave(offset_, &tokens);
-    }
-    joined_.insert(joined_.end(), tokens.begin() + prefix, tokens.end());
-    joined_title_ += (joined_title_.empty() ? "" : " + ") + title;
-    if (static_cast<int64_t>(joined_.size()) < options_.length) return;
-    Emit(joined_title_, std::exchange(joined_, {}));
-    joined_title_.clear();
+  // `before`: what is put before the titles of each, so that they are told apart.
+  ShardedCorpus(std::vector<std::unique_ptr<Corpus>> shards, std::vector<std::string> before)
+      : shards_(std::move(shards)), before_(std::move(before)) {
+    for (const auto& shard : shards_) begins_.push_back(begins_.back() + shard->size());
   }
-
-  std::vector<Document> Take(size_t books) {
-    if (!Full()) {
-      throw InputError(
-          "data: " + std::to_string(documents_.size()) + " of the " +
-          std::to_string(options_.count) + " documents of " + std::to_string(options_.length) +
-          " tokens can be drawn from " + std::to_string(books) + " books (" +
-          CountsByLength(lengths_, options_.length) + " tokens" +
-          (options_.min_tokens > 0 ? "; data.min_tokens is " + std::to_string(options_.min_tokens)
-                                   : "") +
-          ")" +
-          (options_.join ? ""
-                         : "; give longer books, ask for fewer documents, or "
-                           "set data.join: true"));
+  size_t size() const override { return begins_.back(); }
+  std::string Title(size_t index) const override {
+    const auto [shard, inner] = Find(index);
+    return before_[shard] + shards_[shard]->Title(inner);
+  }
+  std::string Text(size_t index) const override {
+    const auto [shard, inner] = Find(index);
+    return shards_[shard]->Text(inner);
+  }
+  std::optional<int64_t> Bytes(size_t index) const override {
+    const auto [shard, inner] = Find(index);
+    return shards_[shard]->Bytes(inner);
+  }
+  std::string Digest(size_t index) const override {
+    const auto [shard, inner] = Find(index);
+    return shards_[shard]->Digest(inner);
+  }
+  void WillRead(std::span<const size_t> indices) const override {
+    std::vector<std::vector<size_t>> parts(shards_.size());
+    for (size_t index : indices) {
+      const auto [shard, inner] = Find(index);
+      parts[shard].push_back(inner);
     }
-    return std::move(documents_);
+    for (size_t i = 0; i < shards_.size(); ++i) shards_[i]->WillRead(parts[i]);
   }
 
  private:
-  int64_t OffsetAmong(int64_t positions) const {
-    return options_.offset ? options_.offset(static_cast<int>(documents_.size()), positions) : 0;
-  }
-  // Removes so many ids after the prefix.
-  void Leave(int64_t count, std::vector<int32_t>* tokens) const {
-    const auto begin = tokens->begin() + static_cast<std::ptrdiff_t>(prefix_.size());
-    tokens->erase(begin, begin + count);
-  }
-  void Emit(const std::string& title, std::vector<int32_t> tokens) {
-    tokens.resize(static_cast<size_t>(options_.length));
-    std::string digest = TokensDigest(tokens);
-    documents_.push_back({title, std::move(digest), offset_, std::move(tokens)});
+  std::pair<size_t, size_t> Find(size_t index) const {
+    const auto after = std::ranges::upper_bound(begins_, index);
+    const auto shard = static_cast<size_t>(after - begins_.begin()) - 1;
+    return {shard, index - begins_[shard]};
   }
 
-  DrawOptions options_;
-  std::vector<int32_t> prefix_, joined_;
-  int64_t offset_ = 0;  // of the document that is being gathered
-  std::string joined_title_;
-  std::vector<int64_t> lengths_;
-  std::vector<Document> documents_;
+  std::vector<std::unique_ptr<Corpus>> shards_;
+  std::vector<std::string> before_;
+  std::vector<size_t> begins_ = {0};  // of each, and the end
 };
+
+bool IsShard(const fs::path& path) {
+  return path.extension() == ".jsonl" || IsPackedJsonLines(path) || IsTar(path);
+}
+
+// `shards`: how many share the memory for reading ahead.
+std::unique_ptr<Corpus> OpenShard(CorpusOptions options, const fs::path& path, size_t shards) {
+  options.path = path;
+  if (path.extension() == ".jsonl") return std::make_unique<JsonLinesCorpus>(options);
+  return std::make_unique<StreamedCorpus>(options, kReadAheadBytes / static_cast<int64_t>(shards));
+}
+
+std::unique_ptr<Corpus> OpenShards(const CorpusOptions& options,
+                                   const std::vector<fs::path>& paths) {
+  std::vector<std::unique_ptr<Corpus>> shards;
+  std::vector<std::string> before;
+  std::set<std::string> stems;
+  for (const fs::path& path : paths) {
+    if (!stems.insert(StemOf(path)).second) {
+      throw InputError(options.key + ": " + options.path.string() + ": two files are named '" +
+                       StemOf(path) + "' but for their ending; allowed: each text once");
+    }
+    before.push_back(IsTar(path) ? StemOf(path) + "/" : "");  // lines have the stem in their title
+    shards.push_back(OpenShard(options, path, paths.size()));
+  }
+  return std::make_unique<ShardedCorpus>(std::move(shards), std::move(before));
+}
+
+std::unique_ptr<Corpus> OpenFolder(const CorpusOptions& options) {
+  std::vector<fs::path> texts, shards;
+  for (const auto& entry : fs::directory_iterator(options.path)) {
+    if (entry.path().extension() == ".txt") texts.push_back(entry.path());
+    if (IsShard(entry.path())) shards.push_back(entry.path());
+  }
+  std::ranges::sort(texts);
+  std::ranges::sort(shards);
+  if (!texts.empty() && !shards.empty()) {
+    throw InputError(options.key + ": " + options.path.string() + ": holds " +
+                     texts.front().filename().string() + " and " +
+                     shards.front().filename().string() +
+                     "; allowed: .txt files, or .jsonl and .tar files, not both");
+  }
+  if (shards.empty()) return std::make_unique<FolderCorpus>(std::move(texts));
+  return OpenShards(options, shards);
+}
 
 }  // namespace
 
@@ -176,40 +180,21 @@ std::unique_ptr<Corpus> OpenCorpus(const CorpusOptions& options) {
   }
   std::unique_ptr<Corpus> corpus;
   if (fs::is_directory(path)) {
-    std::vector<fs::path> files;
-    for (const auto& entry : fs::directory_iterator(path)) {
-      if (entry.path().extension() == ".txt") files.push_back(entry.path());
-    }
-    std::ranges::sort(files);
-    corpus = std::make_unique<FolderCorpus>(std::move(files));
-  } else if (path.extension() == ".jsonl") {
-    corpus = std::make_unique<JsonLinesCorpus>(path, options.text_field);
+    corpus = OpenFolder(options);
+  } else if (IsShard(path)) {
+    corpus = OpenShard(options, path, 1);
   } else if (path.extension() == ".txt") {
     corpus = std::make_unique<FolderCorpus>(std::vector{path});
   } else {
     throw InputError(options.key + ": " + path.string() +
-                     ": allowed: a folder of .txt files, a .txt file, a .jsonl file");
+                     ": allowed: a folder of .txt files, a .txt file; .jsonl, .jsonl.gz, "
+                     ".jsonl.zst, .tar, .tar.gz, .tgz, .tar.zst, or a folder of those");
   }
-  if (corpus->size() == 0) throw InputError(options.key + ": " + path.string() + ": holds no text");
+  if (corpus->size() == 0) {
+    throw InputError(options.key + ": " + path.string() + ": holds no text" +
+                     (options.filter.empty() ? "" : " that data.filter takes"));
+  }
   return corpus;
-}
-
-std::string TokensDigest(const std::vector<int32_t>& tokens) {
-  std::string lines;
-  for (int32_t token : tokens) lines += std::to_string(token) + "\n";
-  return Sha256Hex(lines);
-}
-
-std::vector<Document> DrawDocuments(const Corpus& corpus, const Tokenizer& tokenizer,
-                                    const DrawOptions& options,
-                                    const std::function<std::vector<size_t>(size_t)>& order) {
-  Drawer drawer(tokenizer, options);
-  const std::vector<size_t> books = order(corpus.size());
-  for (size_t index : books) {
-    if (drawer.Full()) break;
-    drawer.Add(corpus.Title(index), tokenizer.Encode(corpus.Text(index)));
-  }
-  return drawer.Take(books.size());
 }
 
 }  // namespace longrope

@@ -2,6 +2,7 @@
 
 #include "eval/errors.h"
 #include "eval/model/gguf_file.h"
+#include "eval/model/model_source.h"
 #include "eval/text/gguf_tokenizer.h"
 #include "eval/text/sentence_piece.h"
 #include "eval/text/tokenizer_json.h"
@@ -26,9 +27,14 @@ BosChoice ReadBosChoice(const fs::path& config) {
 
 }  // namespace
 
+bool HasTokenizer(const fs::path& model) {
+  return GgufFileOf(model) || fs::exists(model / "tokenizer.model") ||
+         fs::exists(model / "tokenizer.json");
+}
+
 std::unique_ptr<Tokenizer> OpenTokenizer(const fs::path& folder, int64_t vocab) {
-  if (fs::is_regular_file(folder)) {
-    return MakeBpeTokenizer(ReadGgufTokenizer(GgufFile(folder).values(), vocab));
+  if (const auto gguf = GgufFileOf(folder)) {
+    return MakeBpeTokenizer(ReadGgufTokenizer(GgufFile(*gguf).values(), vocab));
   }
   const BosChoice bos = ReadBosChoice(folder / "tokenizer_config.json");
   const fs::path model = folder / "tokenizer.model";

@@ -28,4 +28,7 @@ class Tokenizer {
 // Throws InputError if files are missing or damaged, or if an id is not below `vocab`.
 std::unique_ptr<Tokenizer> OpenTokenizer(const std::filesystem::path& folder, int64_t vocab);
 
+// Is there one that OpenTokenizer would open?
+bool HasTokenizer(const std::filesystem::path& model);
+
 }  // namespace longrope

@@ -230,11 +230,12 @@ std::string SearchText(const StagePlan& plan) {
 }
 
 void PrintTexts(const Job& job, int64_t vocab) {
-  const auto tokenizer = TokenizerForTexts(job, vocab);
-  if (!tokenizer) return;
-  for (const StageOptions& stage : job.stages) CheckStageAhead(job, stage);
+  if (!HasTexts(job)) return;
+  JobTexts texts(job, {.say = LogMessage, .warn = LogWarning}, false);
+  const Reading reading = texts.Open(vocab);
+  for (const StageOptions& stage : job.stages) CheckStageAhead(job, stage, reading);
   for (const StageOptions& stage : AllReaders(job)) {
-    const auto documents = DrawStageDocuments(job, stage, *tokenizer);
+    const auto documents = DrawStageDocuments(job, stage, reading);
     std::cout << "texts of stage " << stage.name << ":\n";
     for (size_t i = 0; i < documents.size(); ++i) {
       const bool fitness = stage.Searches() && i < static_cast<size_t>(stage.documents);
@@ -243,18 +244,18 @@ void PrintTexts(const Job& job, int64_t vocab) {
   }
 }
 
-std::unique_ptr<Tokenizer> TokenizerForTexts(const Job& job, int64_t vocab) {
+bool HasTexts(const Job& job) {
   namespace fs = std::filesystem;
   bool missing = false;
-  for (const fs::path& needed :
-       {fs::path(job.data.path), fs::path(job.data.train_path), fs::path(job.data.evaluate_path),
-        fs::path(job.model.path) / "tokenizer.model"}) {
-    if (needed.empty() || fs::exists(needed)) continue;
-    std::cout << "texts: not checked, " << needed.string() << " is missing\n";
+  const auto say = [&](const std::string& what) {
+    std::cout << "texts: not checked, " << what << " is missing\n";
     missing = true;
+  };
+  for (const std::string& path : {job.data.path, job.data.train_path, job.data.evaluate_path}) {
+    if (!path.empty() && !fs::exists(path)) say(path);
   }
-  if (missing) return nullptr;
-  return OpenTokenizer(job.model.path, vocab);
+  if (!job.data.tokens && !HasTokenizer(job.model.path)) say("a tokenizer in " + job.model.path);
+  return !missing;
 }
 
 int DryRun(const Job& job, const DryRunOptions& options) {

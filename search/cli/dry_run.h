@@ -5,15 +5,13 @@
 #include <string>
 #include <vector>
 
-#include "eval/text/tokenizer.h"
 #include "search/job/job_options.h"
 #include "search/job/stage_plan.h"
 
 namespace longrope {
 
-// The tokenizer of a job whose texts a dry run can check; nullptr, and a line that says so, where
-// they or the tokenizer are not at hand.
-std::unique_ptr<Tokenizer> TokenizerForTexts(const Job& job, int64_t vocab);
+// Can a dry run check a job's texts? If they or the tokenizer are not at hand, a line says so.
+bool HasTexts(const Job& job);
 // Prints which texts every stage reads, where they are at hand. Throws InputError.
 void PrintTexts(const Job& job, int64_t vocab);
 

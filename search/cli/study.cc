@@ -38,15 +38,17 @@ int64_t ScoresOf(const Study& study, const StagePlan& plan) {
 
 // Can every search draw its documents?
 void CheckTexts(const Study& study, int64_t vocab) {
-  const auto tokenizer = TokenizerForTexts(study.cells.front().job, vocab);
-  if (!tokenizer) return;
+  const Job& first = study.cells.front().job;
+  if (!HasTexts(first)) return;
+  JobTexts texts(first, {.say = LogMessage, .warn = LogWarning}, false);
+  const Reading reading = texts.Open(vocab);
   std::set<std::string> checked;
   for (const StudyCell& cell : study.cells) {
     const StageOptions& stage = cell.job.stages.front();
     const int documents = stage.documents + stage.held_out;
     const std::string draw = std::to_string(cell.job.seed) + " " + std::to_string(cell.length) +
                              " " + std::to_string(documents);
-    if (checked.insert(draw).second) DrawStageDocuments(cell.job, stage, *tokenizer);
+    if (checked.insert(draw).second) DrawStageDocuments(cell.job, stage, reading);
   }
 }
 

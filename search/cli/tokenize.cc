@@ -3,6 +3,7 @@
 
 #include "eval/model/model_source.h"
 #include "eval/text/corpus.h"
+#include "eval/text/tokenizer.h"
 #include "search/cli/command.h"
 
 namespace longrope {

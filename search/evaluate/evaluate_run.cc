@@ -76,7 +76,7 @@ int64_t EvaluateRun::Longest() const {
 
 bool EvaluateRun::Prepare(std::stop_token stop) {
   if (stop.stop_requested()) return false;
-  OpenTexts();
+  OpenTexts(stop);
   std::string texts;
   for (const Document& document : facts_.documents) {
     texts += document.digest + " " + document.title + "\n";
@@ -146,22 +146,24 @@ void EvaluateRun::Bind(const std::string& name, const std::string& path) {
   }
 }
 
-void EvaluateRun::OpenTexts() {
+void EvaluateRun::OpenTexts(std::stop_token stop) {
   const Job& job = sources_.job();
+  int64_t vocab = 0;
   if (WorkerTeam* workers = evaluators_.Workers()) {
     const WorkerHello& hello = *workers->Greet({});
-    tokenizer_ = OpenTokenizer(job.model.path, hello.vocab);
+    vocab = hello.vocab;
     facts_.engine = hello.worker;
   } else {
     engine_ = MakeEngine(BackendOptionsOf(
         job.backend, [this](const std::string& line) { observer_.OnMessage(line); }));
-    const ModelConfig base = ModelConfigOf(job.model.path, OverridesOf(job.model));
-    tokenizer_ = OpenTokenizer(job.model.path, base.shape.vocab);
+    vocab = ModelConfigOf(job.model.path, OverridesOf(job.model)).shape.vocab;
     facts_.engine = engine_->name();
   }
+  if (Asks("passkey")) tokenizer_ = OpenTokenizer(job.model.path, vocab);
+  JobTexts texts(job, ListenerOf(observer_));
   StageOptions draw = stage_;
   draw.length = Longest();
-  facts_.documents = DrawStageDocuments(job, draw, *tokenizer_);
+  facts_.documents = DrawStageDocuments(job, draw, texts.Open(vocab, std::move(stop)));
 }
 
 StageEnd EvaluateRun::Run(std::stop_token stop) {

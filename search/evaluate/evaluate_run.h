@@ -11,6 +11,7 @@
 
 #include "eval/scorer.h"
 #include "eval/storage/line_cache.h"
+#include "eval/text/tokenizer.h"
 #include "search/evaluate/evaluation_report.h"
 #include "search/evaluate/evaluation_rows.h"
 #include "search/job/stage_run.h"
@@ -42,8 +43,8 @@ class EvaluateRun final : public StageRun {
 
   // Sees to it that workers have scored a cell on all documents, many at a time. False if stopped.
   bool MeasureByWorkers(const EvaluationCell& cell, std::stop_token stop);
-  // Engine (none where there are workers), tokenizer, documents.
-  void OpenTexts();
+  // Engine (none where there are workers), tokenizer, documents. Throws Stopped.
+  void OpenTexts(std::stop_token stop);
   bool Asks(const std::string& protocol) const;
   int64_t SlidingTokens() const;
   // Tokens of the documents.
@@ -69,7 +70,7 @@ class EvaluateRun final : public StageRun {
   StageEvaluators& evaluators_;
   RunObserver& observer_;
   std::unique_ptr<Engine> engine_;
-  std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<Tokenizer> tokenizer_;  // of passkeys
   std::vector<EvaluationRow> rows_;
   std::vector<EvaluationCell> cells_;
   EvaluationFacts facts_;

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "eval/text/corpus.h"
+#include "eval/text/document.h"
 #include "search/bootstrap.h"
 #include "search/job/job_options.h"
 

@@ -7,7 +7,6 @@
 #include "eval/errors.h"
 #include "eval/model/model_folder.h"
 #include "eval/storage/digest.h"
-#include "eval/text/corpus.h"
 #include "search/factors/hugging_face.h"
 #include "search/finetune/command.h"
 #include "search/job/factors_name.h"
@@ -183,14 +182,11 @@ std::optional<std::string> FinetuneRun::TokensFile(std::stop_token stop) const {
   const std::string path = folder_.File(kTokens).string();
   if (folder_.Has(kTokens)) return path;
   const ModelConfig config = ModelConfigOf(job.model.path, OverridesOf(job.model));
-  const auto tokenizer = OpenTokenizer(job.model.path, config.shape.vocab);
-  observer_.OnMessage("stage " + stage_.name + ": tokenizes the texts of " + TrainPath(job.data));
+  JobTexts texts(job, ListenerOf(observer_));
+  observer_.OnMessage("stage " + stage_.name + ": reads the texts of " + TrainPath(job.data));
   std::string bytes;
-  const bool all = ForTrainTexts(job.data, [&](const std::string& text) {
-    AppendIds(tokenizer->Encode(text), &bytes);
-    return !stop.stop_requested();
-  });
-  if (!all) return std::nullopt;
+  ForTrainBooks(job.data, texts.Open(config.shape.vocab, std::move(stop)),
+                [&](const std::vector<int32_t>& ids) { AppendIds(ids, &bytes); });
   folder_.Replace(kTokens, bytes);
   observer_.OnMessage("stage " + stage_.name + ": " + std::to_string(bytes.size() / 4) +
                       " tokens to train on");

@@ -27,8 +27,8 @@ Evaluator* ExternalStages::For(const StageOptions& stage, const std::string&,
   evaluator_.reset();
   if (stop.stop_requested()) return nullptr;
   const WorkerHello& hello = *team_.Greet({});
-  const auto tokenizer = OpenTokenizer(job_.model.path, hello.vocab);
-  std::vector<Document> documents = DrawStageDocuments(job_, stage, *tokenizer);
+  std::vector<Document> documents =
+      DrawStageDocuments(job_, stage, texts_.Open(hello.vocab, std::move(stop)));
   Announce(stage, documents, observer_);
   MarkTail(stage, StageModelOf(hello, job_.model).shape.original_length, &documents);
   evaluator_ = std::make_unique<ExternalEvaluator>(team_, hello, std::move(documents));

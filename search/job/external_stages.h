@@ -5,6 +5,7 @@
 #include <string>
 
 #include "eval/external/external_evaluator.h"
+#include "search/job/job_texts.h"
 #include "search/job/observer.h"
 #include "search/job/stage_evaluators.h"
 
@@ -16,7 +17,7 @@ class ExternalStages final : public StageEvaluators {
  public:
   // Everything outlives it.
   ExternalStages(const Job& job, RunObserver& observer, WorkerTeam& team)
-      : job_(job), observer_(observer), team_(team) {}
+      : job_(job), observer_(observer), team_(team), texts_(job, ListenerOf(observer)) {}
   // Every path is that of the job's model: workers have no other.
   StageModel ModelAt(const std::string& path) override;
   Evaluator* For(const StageOptions& stage, const std::string& path, std::stop_token stop) override;
@@ -30,6 +31,7 @@ class ExternalStages final : public StageEvaluators {
   const Job& job_;
   RunObserver& observer_;
   WorkerTeam& team_;
+  JobTexts texts_;
   std::unique_ptr<ExternalEvaluator> evaluator_;
 };
 

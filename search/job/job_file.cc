@@ -77,6 +77,23 @@ void RefuseJudgingOnFitness(const Job& job, const YamlNode& data) {
       " is fitted to; allowed: name held_out_books, or fitness_books, or evaluate_path");
 }
 
+// What the keys of texts and of ids have nothing to do with is refused.
+void RefuseTextKeysOfIds(const Job& job, const YamlNode& data) {
+  const auto refuse = [&](const char* key, const std::string& why) {
+    const YamlNode* at = data.Find(key);
+    throw InputError((at != nullptr ? at->where : data.where) + ": data." + key + ": " + why);
+  };
+  if (!job.data.tokens && job.data.separator)
+    refuse("separator", "is of files of ids; allowed: with data.tokens");
+  if (!job.data.tokens) return;
+  if (!job.data.filter.empty()) refuse("filter", "is of texts; allowed: without data.tokens");
+  for (const StageOptions& stage : job.stages) {
+    if (!stage.Searches() || stage.objective != "key") continue;
+    refuse("tokens", "stage " + stage.name +
+                         " tells key tokens, which takes texts; allowed: another objective");
+  }
+}
+
 // Scalar keys of the job itself.
 template <class Visitor>
 void Describe(Visitor& visit, Job& job) {
@@ -215,6 +232,8 @@ Job ResolveJob(const YamlNode& tree, const std::string& default_name) {
   for (std::string* path : {&job.data.train_path, &job.data.evaluate_path}) {
     if (!path->empty()) paths.push_back(path);
   }
+  std::string& cache = job.data.cache;
+  if (!cache.empty() && cache != kNoCache) paths.push_back(&cache);
   for (StageOptions& stage : job.stages) {
     if (!stage.key_model.empty()) paths.push_back(&stage.key_model);
   }
@@ -226,6 +245,7 @@ Job ResolveJob(const YamlNode& tree, const std::string& default_name) {
   RefuseTrainingOnJudges(job, *tree.Find("data"));
   RefuseJudgingOnFitness(job, *tree.Find("data"));
   CheckWorkerJob(job, tree);
+  RefuseTextKeysOfIds(job, *tree.Find("data"));
   return job;
 }
 

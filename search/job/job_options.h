@@ -22,10 +22,15 @@ struct ModelOptions {
 };
 
 struct DataOptions {
-  std::string path;                 // folder of .txt books, one .txt file, or a .jsonl file
+  std::string path;                 // of texts (eval/text/corpus.h) or ids
   std::string text_field = "text";  // of .jsonl lines
-  int64_t min_tokens = 0;           // shorter books are left out
-  bool join = false;                // concatenate books until a document is long enough
+  std::vector<std::string> filter;  // of .jsonl lines (eval/text/json_record.h)
+  // The files hold ids, not texts (eval/text/token_files.h): their type, and what stands between
+  // the books of a file.
+  std::optional<std::string> tokens;
+  std::optional<int64_t> separator;
+  int64_t min_tokens = 0;  // shorter books are left out
+  bool join = false;       // concatenate books until a document is long enough
   // Titles of the books that fitness documents, and held-out ones and evaluations, are drawn from;
   // none: those that no other list names.
   std::vector<std::string> fitness_books, held_out_books;
@@ -35,7 +40,14 @@ struct DataOptions {
   std::vector<std::string> train_books;
   // Texts of evaluations, a place as `path`; unset: the held-out books of that.
   std::string evaluate_path;
+  // Folder of what was tokenized (eval/text/text_cache.h), or kNoCache; unset: .texts beside the
+  // run's folder.
+  std::string cache;
+  double cache_gb = 10;  // of its files; the oldest go
 };
+
+// No cache, as DataOptions::cache.
+inline constexpr const char* kNoCache = "none";
 
 struct BackendJobOptions {
   std::string name = "auto";

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "eval/backend.h"
+#include "eval/text/json_record.h"
+#include "eval/text/token_files.h"
 #include "search/job/job_options.h"
 #include "search/seeds.h"
 
@@ -63,6 +65,11 @@ void Describe(Visitor& visit, DataOptions& o) {
   visit("path", o.path, KeyRole::kPlace,
         Required({.accepts = IsFilled, .allowed = "a path that is not empty"}));
   visit("text_field", o.text_field, KeyRole::kResult, Rule{});
+  visit("filter", o.filter, KeyRole::kResult,
+        Rule{.accepts = IsRecordFilter, .allowed = "FIELD=VALUE, as meta.pile_set_name=Books3"});
+  visit("tokens", o.tokens, KeyRole::kResult,
+        OneOf({std::begin(kTokenTypes), std::end(kTokenTypes)}));
+  visit("separator", o.separator, KeyRole::kResult, Range(0, kMaxTokens));
   visit("min_tokens", o.min_tokens, KeyRole::kResult, Range(0, kMaxTokens));
   visit("join", o.join, KeyRole::kResult, Rule{});
   visit("fitness_books", o.fitness_books, KeyRole::kResult, Filled("titles"));
@@ -70,6 +77,8 @@ void Describe(Visitor& visit, DataOptions& o) {
   visit("train_path", o.train_path, KeyRole::kPlace, Rule{});
   visit("train_books", o.train_books, KeyRole::kResult, Filled("titles"));
   visit("evaluate_path", o.evaluate_path, KeyRole::kPlace, Rule{});
+  visit("cache", o.cache, KeyRole::kPlace, Rule{});
+  visit("cache_gb", o.cache_gb, KeyRole::kPlace, Range(0.001, 1e6));
 }
 
 template <class Visitor>

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "eval/scorer.h"
+#include "eval/text/tokenizer.h"
 #include "search/job/job_options.h"
 
 namespace longrope {

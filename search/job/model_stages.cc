@@ -45,6 +45,7 @@ ModelStages::ModelStages(const Job& job, RunObserver& observer, std::filesystem:
                          std::vector<std::unique_ptr<Engine>> engines)
     : job_(job),
       observer_(observer),
+      texts_(job, ListenerOf(observer)),
       engines_(std::move(engines)),
       key_tokens_(std::move(key_tokens)) {}
 
@@ -109,16 +110,15 @@ Evaluator* ModelStages::For(const StageOptions& stage, const std::string& path,
   evaluator_.reset();
   DropLost();
   Open(path);
-  // A fine-tune keeps the tokenizer, and need not copy it.
-  const auto tokenizer = OpenTokenizer(job_.model.path, source_->config().shape.vocab);
-  std::vector<Document> documents = DrawStageDocuments(job_, stage, *tokenizer);
+  const Reading reading = texts_.Open(source_->config().shape.vocab, stop);
+  std::vector<Document> documents = DrawStageDocuments(job_, stage, reading);
   Announce(stage, documents, observer_);
   if (const auto& own = source_->config().own_factors; own && stage.kind == "search") {
     observer_.OnMessage("stage " + stage.name +
                         ": starts from a rotation that is rescaled already (" + own->Text() +
                         "); what it finds multiplies that");
   }
-  if (!MarkScored(stage, *tokenizer, &documents, std::move(stop))) return nullptr;
+  if (!MarkScored(stage, reading.tokenizer, &documents, std::move(stop))) return nullptr;
   BindFor(stage);
   if (digest_.empty()) digest_ = source_->Digest();
   evaluator_ = EvaluatorOf(std::move(documents));
@@ -152,10 +152,10 @@ void ModelStages::DropLost() {
   if (all_lost_) throw DeviceError(DeviceError::Kind::kLost, "all devices are lost");
 }
 
-bool ModelStages::MarkScored(const StageOptions& stage, const Tokenizer& tokenizer,
+bool ModelStages::MarkScored(const StageOptions& stage, const Tokenizer* tokenizer,
                              std::vector<Document>* documents, std::stop_token stop) {
   if (stage.objective == "tail") MarkTail(stage, source_->config().OriginalLength(), documents);
-  return stage.objective != "key" || MarkKeyTokens(stage, tokenizer, documents, std::move(stop));
+  return stage.objective != "key" || MarkKeyTokens(stage, *tokenizer, documents, std::move(stop));
 }
 
 bool ModelStages::MarkKeyTokens(const StageOptions& stage, const Tokenizer& tokenizer,

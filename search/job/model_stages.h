@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "eval/scorer.h"
+#include "search/job/job_texts.h"
 #include "search/job/observer.h"
 #include "search/job/stage_evaluators.h"
 
@@ -34,13 +35,14 @@ class ModelStages final : public StageEvaluators {
   // Marks an engine, and says so; any thread, one at a time.
   void OnLost(size_t engine, const std::string& why);
   // Which tokens of the documents count. False if stopped.
-  bool MarkScored(const StageOptions& stage, const Tokenizer& tokenizer,
+  bool MarkScored(const StageOptions& stage, const Tokenizer* tokenizer,
                   std::vector<Document>* documents, std::stop_token stop);
   bool MarkKeyTokens(const StageOptions& stage, const Tokenizer& tokenizer,
                      std::vector<Document>* documents, std::stop_token stop);
 
   const Job& job_;
   RunObserver& observer_;
+  JobTexts texts_;
   std::vector<std::unique_ptr<Engine>> engines_;  // one a device
   std::vector<size_t> lost_;                      // of engines_
   bool all_lost_ = false;  // another kind of engine would not give the same scores

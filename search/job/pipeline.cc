@@ -9,6 +9,7 @@
 #include "search/evaluate/evaluate_run.h"
 #include "search/finetune/finetune_run.h"
 #include "search/job/job_file.h"
+#include "search/job/job_texts.h"
 #include "search/job/search_run.h"
 #include "search/job/stage_check.h"
 
@@ -32,6 +33,8 @@ RunEnd Pipeline::Run(std::stop_token stop) {
     // first.
     if (!begun()) SaveJob();
     return RunStages(std::move(stop));
+  } catch (const Stopped&) {
+    return RunEnd::kStopped;
   } catch (const std::exception&) {
     if (!begun()) folder_.Abandon();
     throw;
@@ -44,10 +47,13 @@ RunEnd Pipeline::RunStages(std::stop_token stop) {
     SaveResults();
     return RunEnd::kAlreadyDone;
   }
+  JobTexts texts(job_, ListenerOf(observer_));
   for (size_t i = 0; i <= last; ++i) {  // not after hours of the stages before it
     const StageOptions& stage = job_.stages[i];
     // What a search reads is for its evaluator to find.
-    if (!stage.Searches() && !HasBegun(folder_, stage)) CheckStageAhead(job_, stage);
+    if (!stage.Searches() && !HasBegun(folder_, stage)) {
+      CheckStageAhead(job_, stage, texts.Titles(stop));
+    }
   }
   for (size_t i = 0; i <= last; ++i) {
     if (!runs_[i]) runs_[i] = Open(job_.stages[i]);

@@ -47,8 +47,8 @@ void CheckReaches(const StageOptions& stage, const std::string& name, int64_t ta
                    std::to_string(reached));
 }
 
-void CheckStageAhead(const Job& job, const StageOptions& stage) {
-  CheckStageTexts(job, stage);
+void CheckStageAhead(const Job& job, const StageOptions& stage, const Reading& reading) {
+  CheckStageTexts(job, stage, reading);
   if (stage.kind == "finetune") {
     RefuseGguf(job.model.path, "a fine-tune");
     CheckMethods(job, stage);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "search/job/job_options.h"
+#include "search/job/job_texts.h"
 #include "search/job/stage_plan.h"
 
 namespace longrope {
@@ -13,7 +14,7 @@ namespace longrope {
 // model with a method for a length that it reads without, or to hide passkeys in texts that hold no
 // prompt. For stages of kind finetune and evaluate the model's config, and for passkeys its
 // tokenizer, must be there.
-void CheckStageAhead(const Job& job, const StageOptions& stage);
+void CheckStageAhead(const Job& job, const StageOptions& stage, const Reading& reading);
 
 // Throws InputError unless a method's length, named by a finetune stage's `factors`, is beyond what
 // the model reaches without.

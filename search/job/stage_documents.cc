@@ -6,6 +6,7 @@
 
 #include "eval/errors.h"
 #include "eval/key_tokens.h"
+#include "eval/text/token_files.h"
 #include "search/rng.h"
 
 namespace longrope {
@@ -17,14 +18,26 @@ bool Holds(const Titles& titles, const std::string& title) {
   return std::ranges::find(titles, title) != titles.end();
 }
 
-// Which of a corpus's books a list of titles means: those, or where it is empty all that the others
+// The books at a place that the job's `key` names.
+std::unique_ptr<Books> OpenBooks(const DataOptions& data, const std::string& path, const char* key,
+                                 const Reading& reading) {
+  if (data.tokens) {
+    return OpenTokenFiles({path, *data.tokens, data.separator, reading.vocab, key});
+  }
+  auto corpus =
+      OpenCorpus({path, data.text_field, key, data.filter, reading.cache, reading.listener});
+  return std::make_unique<TokenizedBooks>(std::move(corpus), reading.tokenizer, reading.cache,
+                                          reading.listener);
+}
+
+// Which of all books a list of titles means: those, or where it is empty all that the others
 // do not name. Throws InputError for a title that is not there.
-std::vector<bool> Chosen(const Corpus& corpus, const std::string& where, const char* key,
+std::vector<bool> Chosen(const Books& books, const std::string& where, const char* key,
                          const Titles& titles, std::initializer_list<const Titles*> others) {
   std::vector<bool> chosen;
   Titles missing = titles;
-  for (size_t i = 0; i < corpus.size(); ++i) {
-    const std::string title = corpus.Title(i);
+  for (size_t i = 0; i < books.size(); ++i) {
+    const std::string title = books.Title(i);
     std::erase(missing, title);
     chosen.push_back(titles.empty()
                          ? std::ranges::none_of(
@@ -41,31 +54,31 @@ std::vector<bool> Chosen(const Corpus& corpus, const std::string& where, const c
 // Documents that are to come from the same books.
 struct Part {
   int count = 0;
-  std::vector<bool> books;  // of the corpus, those that they may come from
+  std::vector<bool> books;  // of all, those that they may come from
 };
 
 // The books of a stage that scores.
 class StageBooks {
  public:
-  StageBooks(const DataOptions& data, const StageOptions& stage)
+  StageBooks(const DataOptions& data, const StageOptions& stage, const Reading& reading)
       : data_(data),
         stage_(stage),
         apart_(stage.kind == "evaluate" && !data.evaluate_path.empty()),
-        corpus_(apart_ ? OpenCorpus({data.evaluate_path, data.text_field, "data.evaluate_path"})
-                       : OpenCorpus({data.path, data.text_field})) {}
+        books_(apart_ ? OpenBooks(data, data.evaluate_path, "data.evaluate_path", reading)
+                      : OpenBooks(data, data.path, "data.path", reading)) {}
 
-  const Corpus& corpus() const { return *corpus_; }
+  const Books& all() const { return *books_; }
 
   // In the order in which the stage scores them.
   std::vector<Part> Parts() const {
-    if (apart_) return {{stage_.documents, std::vector<bool>(corpus_->size(), true)}};
+    if (apart_) return {{stage_.documents, std::vector<bool>(books_->size(), true)}};
     if (stage_.kind == "evaluate") return {{stage_.documents, HeldOut()}};
     if (data_.fitness_books.empty() && data_.held_out_books.empty()) {
       return {{stage_.documents + stage_.held_out,
-               Chosen(*corpus_, data_.path, "fitness_books", {}, {TrainBooks()})}};
+               Chosen(*books_, data_.path, "fitness_books", {}, {TrainBooks()})}};
     }
     std::vector<Part> parts = {
-        {stage_.documents, Chosen(*corpus_, data_.path, "fitness_books", data_.fitness_books,
+        {stage_.documents, Chosen(*books_, data_.path, "fitness_books", data_.fitness_books,
                                   {&data_.held_out_books, TrainBooks()})}};
     if (stage_.held_out > 0) parts.push_back({stage_.held_out, HeldOut()});
     return parts;
@@ -73,7 +86,7 @@ class StageBooks {
 
  private:
   std::vector<bool> HeldOut() const {
-    return Chosen(*corpus_, data_.path, "held_out_books", data_.held_out_books,
+    return Chosen(*books_, data_.path, "held_out_books", data_.held_out_books,
                   {&data_.fitness_books, TrainBooks()});
   }
   // Those of the same place.
@@ -85,14 +98,14 @@ class StageBooks {
   const DataOptions& data_;
   const StageOptions& stage_;
   bool apart_;  // texts of evaluations lie elsewhere
-  std::unique_ptr<Corpus> corpus_;
+  std::unique_ptr<Books> books_;
 };
 
 // The draws of a stage.
 class StageDraw {
  public:
-  StageDraw(const Job& job, const StageOptions& stage, const Tokenizer& tokenizer)
-      : job_(job), stage_(stage), tokenizer_(tokenizer), books_(job.data, stage) {}
+  StageDraw(const Job& job, const StageOptions& stage, const Reading& reading)
+      : job_(job), stage_(stage), books_(job.data, stage, reading) {}
 
   std::vector<Document> Documents() {
     std::vector<Document> documents;
@@ -117,7 +130,7 @@ class StageDraw {
         return int64_t{rng.Below(static_cast<uint32_t>(std::min<int64_t>(positions, UINT32_MAX)))};
       };
     }
-    return DrawDocuments(books_.corpus(), tokenizer_, draw, [&](size_t books) {
+    return DrawDocuments(books_.all(), draw, [&](size_t books) {
       Rng rng = Stream("/documents", 0);
       std::vector<size_t> order = RandomOrder(books, rng);
       std::erase_if(order, [&](size_t i) { return !part.books[i]; });
@@ -127,46 +140,44 @@ class StageDraw {
 
   const Job& job_;
   const StageOptions& stage_;
-  const Tokenizer& tokenizer_;
   StageBooks books_;
 };
 
 // The books that a fine-tune reads.
 struct TrainBooks {
-  std::unique_ptr<Corpus> corpus;
+  std::unique_ptr<Books> all;
   std::vector<bool> chosen;
 };
 
-TrainBooks OpenTrainBooks(const DataOptions& data) {
+TrainBooks OpenTrainBooks(const DataOptions& data, const Reading& reading) {
   const bool apart = !data.train_path.empty();
-  auto corpus =
-      OpenCorpus({TrainPath(data), data.text_field, apart ? "data.train_path" : "data.path"});
+  auto books = OpenBooks(data, TrainPath(data), apart ? "data.train_path" : "data.path", reading);
   const Titles none;
-  auto chosen = Chosen(*corpus, TrainPath(data), "train_books", data.train_books,
+  auto chosen = Chosen(*books, TrainPath(data), "train_books", data.train_books,
                        {apart ? &none : &data.fitness_books, apart ? &none : &data.held_out_books});
   if (std::ranges::count(chosen, true) == 0) {
     throw InputError("data: no text of " + TrainPath(data) +
                      " is left to train on; allowed: train_books, or another train_path");
   }
-  return {std::move(corpus), std::move(chosen)};
+  return {std::move(books), std::move(chosen)};
 }
 
 }  // namespace
 
 std::vector<Document> DrawStageDocuments(const Job& job, const StageOptions& stage,
-                                         const Tokenizer& tokenizer) {
-  return StageDraw(job, stage, tokenizer).Documents();
+                                         const Reading& reading) {
+  return StageDraw(job, stage, reading).Documents();
 }
 
-void CheckStageTexts(const Job& job, const StageOptions& stage) {
+void CheckStageTexts(const Job& job, const StageOptions& stage, const Reading& reading) {
   if (stage.kind == "finetune") {
-    if (stage.finetune.Asks("{tokens}")) OpenTrainBooks(job.data);
+    if (stage.finetune.Asks("{tokens}")) OpenTrainBooks(job.data, reading);
     if (stage.finetune.Asks("{text}") && !std::filesystem::exists(TrainPath(job.data))) {
       throw InputError("data.train_path: " + TrainPath(job.data) + ": does not exist");
     }
     return;
   }
-  for (const Part& part : StageBooks(job.data, stage).Parts()) {
+  for (const Part& part : StageBooks(job.data, stage, reading).Parts()) {
     const auto books = std::ranges::count(part.books, true);
     if (books >= part.count || (job.data.join && books > 0)) continue;
     throw InputError("data: stage " + stage.name + " is to draw " + std::to_string(part.count) +
@@ -180,12 +191,15 @@ const std::string& TrainPath(const DataOptions& data) {
   return data.train_path.empty() ? data.path : data.train_path;
 }
 
-bool ForTrainTexts(const DataOptions& data, const std::function<bool(const std::string&)>& body) {
-  const TrainBooks books = OpenTrainBooks(data);
-  for (size_t i = 0; i < books.corpus->size(); ++i) {
-    if (books.chosen[i] && !body(books.corpus->Text(i))) return false;
+void ForTrainBooks(const DataOptions& data, const Reading& reading,
+                   const std::function<void(const std::vector<int32_t>&)>& body) {
+  const TrainBooks books = OpenTrainBooks(data, reading);
+  std::vector<size_t> chosen;
+  for (size_t i = 0; i < books.all->size(); ++i) {
+    if (books.chosen[i]) chosen.push_back(i);
   }
-  return true;
+  books.all->WillRead(chosen);
+  for (size_t i : chosen) body(books.all->Tokens(i));
 }
 
 std::string DocumentText(const Document& document) {

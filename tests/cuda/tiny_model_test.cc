@@ -8,6 +8,8 @@
 #include "eval/evaluator_pool.h"
 #include "eval/model/model_folder.h"
 #include "eval/scorer.h"
+#include "eval/text/corpus.h"
+#include "eval/text/tokenizer.h"
 #include "kernels/cuda/cuda_engine.h"
 #include "kernels/device_error.h"
 #include "kernels/reference/reference_engine.h"

@@ -53,6 +53,18 @@ TEST(Hdf5File, ComesBackAsItWasWritten) {
   EXPECT_EQ(reader.Text("/empty text"), "");
 }
 
+TEST(Hdf5File, KeepsShortIntegersOverSeveralChunks) {
+  std::vector<int32_t> values((size_t{64} << 20) / sizeof(int32_t) + 3);  // more than one chunk
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<int32_t>(i * 2654435761u);
+  Hdf5Writer file;
+  file.Write("/ids", std::span<const int32_t>(values));
+  file.Write("/wide", std::span<const int64_t>());
+  const Hdf5Reader reader(file.Finish(), "f");
+  EXPECT_TRUE(reader.ShortIntegers("/ids") == values);
+  EXPECT_REFUSED(reader.ShortIntegers("/wide"), "f: dataset /wide has an unexpected type");
+  EXPECT_REFUSED(reader.Integers("/ids"), "unexpected type");
+}
+
 TEST(Hdf5File, KeepsTheBitsOfNaN) {
   const std::vector<double> values = {std::nan("77"), -std::nan("")};
   Hdf5Writer writer;

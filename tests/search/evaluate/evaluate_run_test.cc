@@ -67,7 +67,8 @@ TEST(EvaluateRun, SlidesWindowsOfEachLengthOverTheSameTokens) {
   const Tiny tiny;
   StageOptions stage = evaluation.job.stages[0];
   stage.length = 500;
-  const auto documents = DrawStageDocuments(evaluation.job, stage, *tiny.tokenizer);
+  const auto documents =
+      DrawStageDocuments(evaluation.job, stage, {.tokenizer = tiny.tokenizer.get()});
   for (const Json& cell : results["cells"]) {
     const RopeFactors factors = tiny.Factors(cell["row"].get<std::string>());
     Score total;

@@ -1,6 +1,8 @@
 // What comes back from a fine-tune's command, and what is made of it.
 #include <gtest/gtest.h>
 
+#include "eval/text/corpus.h"
+#include "eval/text/tokenizer.h"
 #include "tests/search/job/schedule.h"
 #include "tests/support/refusal.h"
 

@@ -41,7 +41,7 @@ class ModelStagesTest : public ::testing::Test {
   StageOptions& Stage() { return job_.stages[0]; }
   std::vector<Document> Draw() {
     const auto tokenizer = OpenTokenizer(job_.model.path, 4096);
-    return DrawStageDocuments(job_, Stage(), *tokenizer);
+    return DrawStageDocuments(job_, Stage(), {.tokenizer = tokenizer.get()});
   }
   // Of the stage's documents under plain YaRN.
   std::vector<Score> Scores(const RopeFactors& factors) {

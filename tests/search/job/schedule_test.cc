@@ -114,7 +114,7 @@ TEST_F(FinishedSchedule, RowsOfAnEvaluationAreWhatAScorerSaysOfTheirFactorsOnThe
   const auto tokenizer = OpenTokenizer(testing::SourcePath("data/tiny").string(), 4096);
   StageOptions stage = schedule_->Stage("rows");
   stage.length = 400;
-  const auto documents = DrawStageDocuments(schedule_->job, stage, *tokenizer);
+  const auto documents = DrawStageDocuments(schedule_->job, stage, {.tokenizer = tokenizer.get()});
   ASSERT_EQ(results["documents"].size(), 2u);
   const auto perplexity = [&](const ModelFolder& model, const RopeFactors& factors,
                               int64_t length) {
