@@ -252,6 +252,29 @@ TEST_F(WorkerTest, EvaluationsByWorkersAreThisProgramsOwn) {
   }
 }
 
+TEST_F(WorkerTest, AStudysSearchesShareItsWorkers) {
+  const fs::path study = folder_ / "study.yaml", out = folder_ / "study", trace = folder_ / "trace";
+  WriteFile(study, "seeds: [1, 2]\nlengths: [320]\nmodel: {path: " + Tiny() + "}\ndata: {path: " +
+                       (folder_ / "texts").string() + "}\noutput: {folder: " + out.string() +
+                       "}\nstage: {documents: 2, held_out: 1}\nmethods:\n  - {name: few, "
+                       "population: 4, generations: 0, parents: 3}\n");
+  const std::vector<std::string> command =
+      Longrope({"study", study.string(), "--set", FakeWorkers({"--trace", trace.string()})});
+  std::vector<std::string> dry = command;
+  dry.push_back("--dry-run");
+  const Output told = RunProcess(dry);
+  ASSERT_EQ(told.code, 0) << told.err;
+  EXPECT_THAT(told.out, HasSubstr("few-320-2: 4 evaluations"));
+  EXPECT_FALSE(fs::exists(out));
+  fs::remove(trace);
+  const Output output = RunProcess(command);
+  ASSERT_EQ(output.code, 0) << output.err;
+  EXPECT_TRUE(fs::exists(out / "summary.csv"));
+  EXPECT_FALSE(fs::exists(out / "worker.tokens"));
+  const std::string traced = SlurpFile(trace);
+  EXPECT_EQ(traced.find("process"), traced.rfind("process"));
+}
+
 TEST_F(WorkerTest, WhatWorkersCannotDoIsRefusedWhenTheJobIsRead) {
   const auto refused = [&](std::vector<std::string> settings,
                            const std::vector<std::string>& parts) {
