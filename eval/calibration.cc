@@ -78,7 +78,10 @@ Calibration Calibrate(const Engine& engine, const ModelShape& shape) {
   calibration.head_row = SecondsOf([&] { sequence->Score({0, chunk}, targets, nats); }) / rows;
   // The first chunk also warms caches up: the slope is that of the second to the last.
   const double slope = (seconds.back() - seconds[1]) / (rows * rows * (kChunks - 2));
-  calibration.layer_key = std::max(slope, 0.0);
+  // Of small shapes the slope is lost in noise; attention is no faster a FLOP than the projections.
+  const double flop_seconds = seconds[1] / rows / LayerFlops(layer, 1);
+  calibration.layer_key =
+      std::max(slope, 4 * static_cast<double>(shape.QueryWidth()) * flop_seconds);
   calibration.layer_row =
       std::max(seconds[1] / rows - calibration.layer_key * rows * 1.5, seconds[1] / rows / 100);
   return calibration;

@@ -1,18 +1,15 @@
 #include "eval/model/model_config.h"
 
 #include <cfloat>
-#include <cmath>
 
 #include "eval/errors.h"
 #include "eval/model/json_file.h"
-#include "eval/rope_methods.h"
 
 namespace longrope {
 namespace {
 
 constexpr int64_t kMaxSize = 1 << 24;  // of a width or a vocabulary, in elements
 constexpr int64_t kMaxLayers = 1 << 16;
-constexpr int64_t kMinLength = 2;  // of a text, in tokens: ln L divides
 constexpr int64_t kMaxLength = int64_t{1} << 32;
 
 int Size(const JsonObject& config, const std::string& key) {
@@ -91,78 +88,11 @@ ModelShape Shape(const JsonObject& config, const std::string& family,
   return shape;
 }
 
-// The block that describes the rotation: rope_scaling of the 4.x form is preferred to
-// rope_parameters of the 5.x form, as transformers does.
-std::optional<JsonObject> RopeBlock(const JsonObject& config) {
-  for (const char* key : {"rope_scaling", "rope_parameters"}) {
-    if (config.Has(key)) return config.Object(key);
-  }
-  return std::nullopt;
-}
-
-double Base(const JsonObject& config) {
-  std::optional<double> base = config.Number("rope_theta");
-  for (const char* key : {"rope_parameters", "rope_scaling"}) {
-    if (!config.Has(key)) continue;
-    const auto inner = config.Object(key).Number("rope_theta");
-    if (base && inner && *base != *inner) {
-      config.Refuse("rope_theta", std::string("differs from ") + key + ".rope_theta");
-    }
-    if (!base) base = inner;
-  }
-  const double value = base.value_or(10000);
-  if (value <= 1) config.Refuse("rope_theta", "must be above 1");
-  return value;
-}
-
-std::string ScalingType(const std::optional<JsonObject>& block) {
-  if (!block) return "default";
-  const auto type = block->Text("rope_type");
-  return type ? *type : block->Text("type").value_or("default");
-}
-
-std::optional<int64_t> OriginalLength(const JsonObject& config, const std::string& family,
-                                      const std::optional<JsonObject>& block) {
-  constexpr const char* kKey = "original_max_position_embeddings";
-  if (const auto top = config.Integer(kKey, kMinLength, kMaxLength)) return top;
-  if (block) {
-    if (const auto inner = block->Integer(kKey, kMinLength, kMaxLength)) return inner;
-  }
-  const auto longest = config.Integer("max_position_embeddings", kMinLength, kMaxLength);
+std::optional<int64_t> OriginalLength(const RopeScaling& scaling, const std::string& family) {
+  if (const auto stated = scaling.StatedOriginal()) return stated;
   // A longrope model's longest length is its extended one; a Mistral's is not what it learned on.
-  if (family == "mistral" || ScalingType(block) == "longrope") return std::nullopt;
-  return longest;
-}
-
-std::vector<float> Factors(const JsonObject& block, const std::string& key, int head_dim) {
-  const auto numbers = block.Numbers(key);
-  if (!numbers) block.Refuse(key, "missing");
-  if (static_cast<int>(numbers->size()) != head_dim / 2) {
-    block.Refuse(key, "has " + std::to_string(numbers->size()) + " elements, expected " +
-                          std::to_string(head_dim / 2));
-  }
-  for (double number : *numbers) {  // not even in float32 may one be 0 or infinite
-    if (!(number >= FLT_MIN && number <= FLT_MAX)) {
-      block.Refuse(key, "factors must be above 0, and fit into float32");
-    }
-  }
-  return {numbers->begin(), numbers->end()};
-}
-
-FactorSet OwnFactors(const JsonObject& config, const JsonObject& block, const ModelConfig& model) {
-  const int64_t original = model.OriginalLength();
-  const int64_t longest =
-      config.Integer("max_position_embeddings", 1, kMaxLength).value_or(original);
-  const double ratio =
-      block.Number("factor").value_or(static_cast<double>(longest) / static_cast<double>(original));
-  const double attention =
-      block.Number("attention_factor")
-          .value_or(AttentionFactor(AttentionPolicy::kLongrope, ratio, original));
-  if (!(attention > 0 && attention < 1e6)) block.Refuse("attention_factor", "must be above 0");
-  const int64_t start = config.Integer(kStartTokensKey, 0, kMaxLength).value_or(0);
-  const int d = model.shape.head_dim;
-  return {{{original, {Factors(block, "short_factor", d), start, attention}},
-           {std::max(longest, original), {Factors(block, "long_factor", d), start, attention}}}};
+  if (family == "mistral" || scaling.type() == "longrope") return std::nullopt;
+  return scaling.Longest();
 }
 
 }  // namespace
@@ -190,21 +120,12 @@ ModelConfig ReadModelConfig(const std::filesystem::path& folder, const ConfigOve
   model.stored = stored == "bfloat16"  ? DType::kBF16
                  : stored == "float16" ? DType::kF16
                                        : DType::kF32;
-  const std::optional<JsonObject> block = RopeBlock(config);
-  model.rope_base = overrides.rope_base.value_or(Base(config));
-  model.original_length = overrides.original_length ? overrides.original_length
-                                                    : OriginalLength(config, model.family, block);
-  const std::string type = ScalingType(block);
-  if (config.Integer(kStartTokensKey, 0, kMaxLength).value_or(0) > 0 && type != "longrope") {
-    config.Refuse(kStartTokensKey, "is for factors of rope type longrope, which are missing");
-  }
-  if (type == "longrope") {
-    model.own_factors = OwnFactors(config, *block, model);
-  } else if (type != "default") {
-    block->Refuse("rope_type", "scaling '" + type +
-                                   "' is not supported; allowed: default, "
-                                   "longrope (as this program writes it)");
-  }
+  const RopeScaling scaling(config);
+  model.rope_base = overrides.rope_base.value_or(scaling.Base());
+  model.original_length =
+      overrides.original_length ? overrides.original_length : OriginalLength(scaling, model.family);
+  model.own_factors =
+      scaling.Read(model.shape.head_dim, model.rope_base, overrides.original_length);
   return model;
 }
 

@@ -6,14 +6,11 @@
 #include <optional>
 #include <string>
 
-#include "eval/factor_set.h"
+#include "eval/model/rope_scaling.h"
 #include "eval/rope_factors.h"
 #include "kernels/weights.h"
 
 namespace longrope {
-
-// This program's own key of config.json: n-hat of the `longrope` factors there.
-inline constexpr const char* kStartTokensKey = "longrope_start_tokens";
 
 // What a job may set over the config.
 struct ConfigOverrides {
@@ -31,9 +28,7 @@ struct ModelConfig {
   // From the job, else original_max_position_embeddings, else a LLaMA's max_position_embeddings.
   // A Mistral's cannot be told from its config: empty unless stated.
   std::optional<int64_t> original_length;
-  // The model's own `longrope` factors: short ones up to the original length, long ones beyond,
-  // both with the n-hat of kStartTokensKey.
-  std::optional<FactorSet> own_factors;
+  std::optional<OwnFactors> own_factors;  // of a model whose rotation is rescaled
 
   // Throws InputError if the original length is unknown, telling how to state it.
   int64_t OriginalLength() const;
@@ -41,7 +36,7 @@ struct ModelConfig {
 };
 
 // Throws InputError, by name, for what cannot be honoured: another architecture or activation,
-// biases, another scaling than none or `longrope`, a partial rotation, sizes that do not fit.
+// biases, a scaling that is not known, a partial rotation, sizes that do not fit.
 ModelConfig ReadModelConfig(const std::filesystem::path& folder, const ConfigOverrides& overrides);
 
 }  // namespace longrope

@@ -150,9 +150,13 @@ std::string ModelFolder::Digest() const {
   }
   hash.Add(Json(s.norm_epsilon).dump() + "," + Json(config_.rope_base).dump());
   if (config_.own_factors) {
-    for (const auto& [length, factors] : config_.own_factors->buckets) {
+    for (const auto& [length, factors] : config_.own_factors->set.buckets) {
       hash.Add(" " + std::to_string(length) + " " + Json(factors.lambda).dump() + " " +
                std::to_string(factors.start_tokens) + " " + Json(factors.attention_factor).dump());
+    }
+    if (const auto& dynamic = config_.own_factors->dynamic) {
+      hash.Add(" dynamic " + std::to_string(dynamic->from.original_length) + " " +
+               Json(dynamic->factor).dump());
     }
   }
   for (const auto& [name, tensor] : tensors_) {

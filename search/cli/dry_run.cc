@@ -9,6 +9,7 @@
 #include "eval/calibration.h"
 #include "eval/errors.h"
 #include "eval/forward.h"
+#include "eval/number_text.h"
 #include "eval/scorer.h"
 #include "eval/work.h"
 #include "kernels/cuda/memory_plan.h"
@@ -21,7 +22,6 @@
 #include "search/job/stage_check.h"
 #include "search/job/stage_documents.h"
 #include "search/job/stage_run.h"
-#include "search/number_text.h"
 
 namespace longrope {
 namespace {
@@ -139,6 +139,9 @@ class Costs {
     const StagePlan plan = PlanStage(options, ForeseenModel(job_, options, StageModelOf(config_)));
     if (!plan.warning.empty()) LogWarning(plan.warning);
     std::cout << SearchText(plan);
+    if (config_.own_factors && options.kind == "search" && options.model == kBaseModel) {
+      std::cout << "  starts from: " << config_.own_factors->Text() << "; genes multiply that\n";
+    }
     PrintMemory(options.length);
     PrintWork(static_cast<double>(plan.PlannedScores()), options.length);
     PrintDevice(options.length);

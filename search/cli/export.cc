@@ -14,7 +14,7 @@
 #include "search/job/model_options.h"
 #include "search/job/run_folder.h"
 #include "search/job/stage_run.h"
-#include "search/number_text.h"
+#include "eval/number_text.h"
 
 namespace longrope {
 namespace fs = std::filesystem;

@@ -6,7 +6,7 @@
 #include "search/cli/command.h"
 #include "search/cli/model_arguments.h"
 #include "search/factors/factor_file.h"
-#include "search/number_text.h"
+#include "eval/number_text.h"
 
 namespace longrope {
 namespace {

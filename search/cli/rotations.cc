@@ -5,7 +5,7 @@
 #include "search/cli/console.h"
 #include "search/cli/model_arguments.h"
 #include "search/factors/factor_file.h"
-#include "search/number_text.h"
+#include "eval/number_text.h"
 
 namespace longrope {
 namespace {
@@ -14,7 +14,8 @@ namespace {
 std::string SourceText(const RotationArguments& arguments, const ModelConfig& config) {
   if (!arguments.factors.empty()) return "factors of " + arguments.factors;
   if (!arguments.method.empty()) return "method " + arguments.method;
-  return config.own_factors ? "longrope, as config.json says" : "plain, as config.json says";
+  return config.own_factors ? config.own_factors->type + ", as the model's files say"
+                            : "plain, as the model's files say";
 }
 
 }  // namespace
@@ -49,14 +50,14 @@ Rotations::Rotations(const RotationArguments& arguments, const ModelConfig& conf
     CheckFactorsFit(file, arguments.factors,
                     {config.shape.head_dim, config.rope_base, config.original_length.value_or(0)});
     set_ = file.Set();
-  } else if (arguments.method.empty()) {
-    set_ = config.own_factors;
   }
   if (!arguments.method.empty()) method_ = RopeMethodNamed(arguments.method);
 }
 
 RopeFactors Rotations::For(int64_t length) const {
-  RopeFactors factors = set_ ? set_->For(length) : MethodFactorsFor(length);
+  RopeFactors factors = set_    ? set_->For(length)
+                        : Own() ? config_.own_factors->For(length)
+                                : MethodFactorsFor(length);
   if (arguments_.attention_factor > 0) factors.attention_factor = arguments_.attention_factor;
   return factors;
 }
@@ -73,6 +74,7 @@ RopeFactors Rotations::MethodFactorsFor(int64_t length) const {
 
 int64_t Rotations::Longest() const {
   if (set_) return set_->buckets.back().length;
+  if (Own()) return config_.own_factors->Longest().length;
   return method_ == RopeMethod::kNone ? config_.original_length.value_or(0) : arguments_.target;
 }
 
@@ -88,12 +90,12 @@ void Rotations::Announce(std::vector<int64_t> lengths, std::string_view engine) 
     const RopeFactors factors = For(lengths[i]);
     // One line for lengths of one rotation.
     if (i + 1 < lengths.size() && For(lengths[i + 1]) == factors) continue;
-    LogMessage("rotation: " + SourceText(arguments_, config_) + "; m " +
-               NumberText(factors.attention_factor) + ", start tokens " +
-               std::to_string(factors.start_tokens) + " at " + std::to_string(lengths[i]) +
-               " tokens" +
-               (set_ && lengths[i] > Longest() ? ", beyond what they are made for" : "") +
-               "; engine " + std::string(engine));
+    LogMessage(
+        "rotation: " + SourceText(arguments_, config_) + "; m " +
+        NumberText(factors.attention_factor) + ", start tokens " +
+        std::to_string(factors.start_tokens) + " at " + std::to_string(lengths[i]) + " tokens" +
+        ((set_ || Own()) && lengths[i] > Longest() ? ", beyond what they are made for" : "") +
+        "; engine " + std::string(engine));
   }
 }
 

@@ -45,11 +45,13 @@ class Rotations {
   void Announce(std::vector<int64_t> lengths, std::string_view engine) const;
 
  private:
+  // Is it the one of the model's files, and that a rescaled one?
+  bool Own() const { return !set_ && arguments_.method.empty() && config_.own_factors.has_value(); }
   RopeFactors MethodFactorsFor(int64_t length) const;
 
   const RotationArguments& arguments_;
   const ModelConfig& config_;
-  std::optional<FactorSet> set_;
+  std::optional<FactorSet> set_;  // of --factors
   RopeMethod method_ = RopeMethod::kNone;
 };
 

@@ -11,7 +11,7 @@
 #include "search/cli/texts.h"
 #include "search/factors/factor_file.h"
 #include "search/job/job_options.h"
-#include "search/number_text.h"
+#include "eval/number_text.h"
 
 namespace longrope {
 namespace {

@@ -15,7 +15,7 @@
 #include "search/job/results.h"
 #include "search/job/run_folder.h"
 #include "search/job/search_run.h"
-#include "search/number_text.h"
+#include "eval/number_text.h"
 
 namespace longrope {
 namespace fs = std::filesystem;

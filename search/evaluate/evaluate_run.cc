@@ -15,7 +15,7 @@
 #include "search/job/job_file.h"
 #include "search/job/model_options.h"
 #include "search/job/stage_documents.h"
-#include "search/number_text.h"
+#include "eval/number_text.h"
 #include "search/passkey_draws.h"
 
 namespace longrope {

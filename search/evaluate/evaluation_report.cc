@@ -8,7 +8,7 @@
 
 #include "eval/model/json_file.h"
 #include "eval/protocols/passkey_accuracy.h"
-#include "search/number_text.h"
+#include "eval/number_text.h"
 
 namespace longrope {
 namespace {

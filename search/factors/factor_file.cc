@@ -6,7 +6,7 @@
 #include "eval/errors.h"
 #include "eval/storage/files.h"
 #include "search/factors/longrope_csv.h"
-#include "search/number_text.h"
+#include "eval/number_text.h"
 
 namespace longrope {
 namespace {

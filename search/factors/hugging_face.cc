@@ -6,7 +6,7 @@
 #include "eval/model/model_config.h"
 #include "eval/storage/files.h"
 #include "search/factors/model_file.h"
-#include "search/number_text.h"
+#include "eval/number_text.h"
 
 namespace longrope {
 namespace fs = std::filesystem;
@@ -40,7 +40,7 @@ OrderedJson RopeBlock(const FactorFile& file, ShortFactors short_factors) {
 // Reads the exported config as eval would and compares what it finds with what was meant.
 void Verify(const fs::path& folder, const RopeFactors& factors) {
   const ModelConfig config = ReadModelConfig(folder, {});
-  if (!config.own_factors || config.own_factors->buckets.back().factors != factors) {
+  if (!config.own_factors || config.own_factors->Longest().factors != factors) {
     throw InputError(folder.string() + ": the exported config reads back differently");
   }
 }

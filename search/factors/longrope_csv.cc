@@ -3,7 +3,7 @@
 #include <charconv>
 
 #include "eval/errors.h"
-#include "search/number_text.h"
+#include "eval/number_text.h"
 
 namespace longrope {
 namespace {

@@ -38,7 +38,7 @@ std::string DifferenceOf(const ModelConfig& before, const ModelConfig& after) {
   if (before.tied_head != after.tied_head) return "tie_word_embeddings";
   if (before.rope_base != after.rope_base) return "rope_theta";
   if (before.original_length != after.original_length) return "original_max_position_embeddings";
-  if (!after.own_factors || before.own_factors->buckets != after.own_factors->buckets) {
+  if (!after.own_factors || before.own_factors->set.buckets != after.own_factors->set.buckets) {
     return "rope_scaling (the factors that it was trained with)";
   }
   return "";

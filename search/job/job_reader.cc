@@ -6,7 +6,7 @@
 
 #include "eval/errors.h"
 #include "search/job/suggest.h"
-#include "search/number_text.h"
+#include "eval/number_text.h"
 
 namespace longrope {
 namespace {

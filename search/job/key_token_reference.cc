@@ -5,7 +5,7 @@
 #include "eval/errors.h"
 #include "eval/rope_methods.h"
 #include "search/job/model_options.h"
-#include "search/number_text.h"
+#include "eval/number_text.h"
 
 namespace longrope {
 namespace {

@@ -16,7 +16,7 @@ inline ConfigOverrides OverridesOf(const ModelOptions& options) {
 // What a stage needs to know of a model: the factors of its config hold at the longest length.
 inline StageModel StageModelOf(const ModelConfig& config) {
   StageModel model{config.Rope(), std::nullopt};
-  if (config.own_factors) model.given = config.own_factors->buckets.back();
+  if (config.own_factors) model.given = config.own_factors->Longest();
   return model;
 }
 

@@ -113,6 +113,11 @@ Evaluator* ModelStages::For(const StageOptions& stage, const std::string& path,
   const auto tokenizer = OpenTokenizer(job_.model.path, folder_->config().shape.vocab);
   std::vector<Document> documents = DrawStageDocuments(job_, stage, *tokenizer);
   Announce(stage, documents, observer_);
+  if (const auto& own = folder_->config().own_factors; own && stage.kind == "search") {
+    observer_.OnMessage("stage " + stage.name +
+                        ": starts from a rotation that is rescaled already (" + own->Text() +
+                        "); what it finds multiplies that");
+  }
   if (!MarkScored(stage, *tokenizer, &documents, std::move(stop))) return nullptr;
   BindFor(stage);
   if (digest_.empty()) digest_ = folder_->Digest();

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <map>
 
-#include "search/number_text.h"
+#include "eval/number_text.h"
 
 namespace longrope {
 namespace {

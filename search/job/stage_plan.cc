@@ -7,7 +7,7 @@
 #include "eval/errors.h"
 #include "search/blend_family.h"
 #include "search/curve_family.h"
-#include "search/number_text.h"
+#include "eval/number_text.h"
 #include "search/seeds.h"
 
 namespace longrope {
@@ -138,7 +138,7 @@ void CheckLength(const StageOptions& options, const StageModel& model) {
     if (!model.given) {
       throw InputError("stages." + options.name +
                        ": nothing is extended: no search stage is before it, and the model's "
-                       "config has no longrope factors");
+                       "rotation is not rescaled");
     }
     if (options.length >= model.given->length) {
       refuse("below the length that the extended factors reach, " +

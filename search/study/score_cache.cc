@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "eval/storage/digest.h"
-#include "search/number_text.h"
+#include "eval/number_text.h"
 
 namespace longrope {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "search/bootstrap.h"
-#include "search/number_text.h"
+#include "eval/number_text.h"
 
 namespace longrope {
 namespace {

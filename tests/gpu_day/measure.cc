@@ -24,7 +24,7 @@ using cuda::Stream;
 using T = __nv_bfloat16;
 constexpr int64_t kBlock = 2048;
 // Of one measurement of two layers, by the length before it, and of a whole pass.
-constexpr double kLongestSeconds = 100, kLongestWholePass = 45;
+constexpr double kLongestSeconds = 25, kLongestWholePass = 45;
 
 // Seconds of one call, the fastest of some after a first that warms up; waits for the stream.
 double SecondsOf(const Stream& stream, int times, const std::function<void()>& call) {

@@ -194,7 +194,7 @@ TEST(Eval, TheTableAndTheJsonSayTheSame) {
   const Output table = RunProcess(Longrope(
       {"eval", "--model", testing::Tiny(), "--text", testing::Passage(), "--lengths", "100,200"}));
   ASSERT_EQ(table.code, 0);
-  EXPECT_NE(table.err.find("rotation: plain, as config.json says; m 1, start tokens 0 at 200"),
+  EXPECT_NE(table.err.find("rotation: plain, as the model's files say; m 1, start tokens 0 at 200"),
             std::string::npos)
       << table.err;
   EXPECT_EQ(std::ranges::count(table.out, '\n'), 3);

@@ -147,20 +147,6 @@ TEST(ModelConfig, RefusesWhatIsNotComputedByName) {
   }
 }
 
-TEST(ModelConfig, RefusesRotationsItDoesNotKnowByName) {
-  for (const char* type : {"linear", "dynamic", "yarn", "llama3", "su", "proportional", ""}) {
-    for (const char* key : {"rope_type", "type"}) {
-      for (const char* block : {"rope_scaling", "rope_parameters"}) {
-        EXPECT_THAT(Refusal(Changed({{block, {{key, type}, {"factor", 4.0}}}})),
-                    HasSubstr(std::string(block) + ": rope_type: scaling '" + type +
-                              "' is not supported; allowed: default, longrope"));
-      }
-    }
-  }
-  EXPECT_THAT(Refusal(Changed({{"rope_scaling", "yarn"}})),
-              HasSubstr("rope_scaling: expected a JSON object"));
-}
-
 TEST(ModelConfig, TakesTheBaseFromEitherForm) {
   const json five = {{"rope_theta", 1e6}, {"rope_type", "default"}};
   const json only = Changed({{"rope_theta", nullptr}, {"rope_parameters", five}});
@@ -258,9 +244,9 @@ TEST(ModelConfig, LongropeNeedsItsOriginalLengthStated) {
   json config = LongRope();
   config.erase("original_max_position_embeddings");
   EXPECT_THAT(RefusalOf([&] { Read(config); }), HasSubstr("original length"));
-  EXPECT_EQ(Read(config, {64, {}, {}}).own_factors->buckets.at(0).length, 64);
+  EXPECT_EQ(Read(config, {64, {}, {}}).own_factors->set.buckets.at(0).length, 64);
   config["rope_scaling"]["original_max_position_embeddings"] = 128;
-  EXPECT_EQ(Read(config).own_factors->buckets.at(0).length, 128);
+  EXPECT_EQ(Read(config).own_factors->set.buckets.at(0).length, 128);
 }
 
 TEST(ModelConfig, RefusesLongropeFactorsThatAreNone) {

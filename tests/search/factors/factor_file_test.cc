@@ -7,7 +7,7 @@
 #include <random>
 
 #include "search/factors/longrope_csv.h"
-#include "search/number_text.h"
+#include "eval/number_text.h"
 #include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 

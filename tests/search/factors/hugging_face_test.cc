@@ -149,7 +149,7 @@ TEST_F(ExportFolder, ReadsBackAsTheFactorsThatWereMeant) {
   Export(FileSystem::Real(), out_);
   const ModelConfig config = ReadModelConfig(out_, {});
   ASSERT_TRUE(config.own_factors.has_value());
-  const auto& buckets = config.own_factors->buckets;
+  const auto& buckets = config.own_factors->set.buckets;
   EXPECT_EQ(buckets.back().factors.lambda, Factors().Longest().factors.lambda);
   EXPECT_EQ(buckets.front().factors.lambda, Factors().Longest().factors.lambda);
   EXPECT_EQ(buckets.back().factors.attention_factor, 1.1726);
@@ -244,7 +244,7 @@ TEST_F(ExportFolder, AnyFailingCallLeavesNothingBehind) {
       files.error = error;
       try {
         Export(files, out_, factors);
-        EXPECT_EQ(ReadModelConfig(out_, {}).own_factors->buckets.back().factors,
+        EXPECT_EQ(ReadModelConfig(out_, {}).own_factors->Longest().factors,
                   factors.Longest().factors);
         EXPECT_EQ(SlurpFile(out_ / kModelFileName), kModelFile);
         fs::remove_all(out_);
@@ -289,8 +289,8 @@ TEST_F(ExportFolder, KeepsStartTokensByTheModelFile) {
   EXPECT_EQ(config["auto_map"]["AutoModelForCausalLM"],
             "modeling_longrope.LongRopeLlamaForCausalLM");
   const auto own = ReadModelConfig(out_, {}).own_factors;
-  EXPECT_EQ(own->buckets.back().factors, Factors(16).Longest().factors);
-  EXPECT_EQ(own->buckets.front().factors.start_tokens, 16);
+  EXPECT_EQ(own->Longest().factors, Factors(16).Longest().factors);
+  EXPECT_EQ(own->set.buckets.front().factors.start_tokens, 16);
 }
 
 TEST_F(ExportFolder, WithoutStartTokensNothingOfItIsWritten) {

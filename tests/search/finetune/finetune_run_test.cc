@@ -164,9 +164,9 @@ TEST(FinetuneRun, TheSecondLegTrainsWhatTheFirstLeft) {
   EXPECT_EQ(weights[4000001], '1');
   EXPECT_EQ(weights[4000002], '2');
   const ModelConfig config = ReadModelConfig(schedule.Path("tune/leg-2/output"), {});
-  EXPECT_EQ(config.own_factors->buckets.back().factors.lambda,
+  EXPECT_EQ(config.own_factors->Longest().factors.lambda,
             MethodFactors(RopeMethod::kYarn, config.Rope(), 360.0 / 256, 360).lambda);
-  EXPECT_EQ(config.own_factors->buckets.back().length, 360);
+  EXPECT_EQ(config.own_factors->Longest().length, 360);
 }
 
 // The search that a leg's factors came from was run again: what was trained with the old ones is

@@ -50,8 +50,8 @@ TEST_F(FinishedSchedule, ASecondSearchMultipliesTheFactorsThatItsModelCarries) {
   const RopeFactors one = Factors(*schedule_, "one/factors.json").Longest().factors;
   const ModelConfig tuned = ReadModelConfig(schedule_->Path("tune/leg-1/output"), {});
   ASSERT_TRUE(tuned.own_factors.has_value());
-  EXPECT_EQ(tuned.own_factors->buckets.back().factors.lambda, one.lambda);
-  EXPECT_EQ(tuned.own_factors->buckets.back().length, 320);
+  EXPECT_EQ(tuned.own_factors->Longest().factors.lambda, one.lambda);
+  EXPECT_EQ(tuned.own_factors->Longest().length, 320);
   const RopeFactors two = Factors(*schedule_, "two/factors.json").Longest().factors;
   double largest = 0;
   int32_t before = 0;

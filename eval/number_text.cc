@@ -1,4 +1,4 @@
-#include "search/number_text.h"
+#include "eval/number_text.h"
 
 #include <charconv>
 #include <cstdlib>
