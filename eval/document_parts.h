@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "eval/evaluator.h"
-#include "eval/text/corpus.h"
+#include "eval/text/document.h"
 
 namespace longrope {
 

@@ -11,7 +11,7 @@
 
 #include "eval/evaluator.h"
 #include "eval/factor_set.h"
-#include "eval/text/corpus.h"
+#include "eval/text/document.h"
 
 namespace longrope {
 

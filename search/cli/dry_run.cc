@@ -9,6 +9,7 @@
 #include "eval/calibration.h"
 #include "eval/errors.h"
 #include "eval/forward.h"
+#include "eval/number_text.h"
 #include "eval/scorer.h"
 #include "eval/work.h"
 #include "kernels/cuda/memory_plan.h"
@@ -21,7 +22,6 @@
 #include "search/job/stage_check.h"
 #include "search/job/stage_documents.h"
 #include "search/job/stage_run.h"
-#include "eval/number_text.h"
 
 namespace longrope {
 namespace {

@@ -33,6 +33,10 @@ int DryRunOfWorkers(const Job& job) {
         const StagePlan plan = PlanStage(search, ForeseenModel(job, search, model));
         if (!plan.warning.empty()) LogWarning(plan.warning);
         std::cout << SearchText(plan);
+        if (hello.given && search.kind == "search") {
+          std::cout << "  starts from: the factors of the workers' model, made for "
+                    << hello.given->length << " tokens; genes multiply them\n";
+        }
       }
       continue;
     }

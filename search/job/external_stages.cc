@@ -30,6 +30,11 @@ Evaluator* ExternalStages::For(const StageOptions& stage, const std::string&,
   std::vector<Document> documents =
       DrawStageDocuments(job_, stage, texts_.Open(hello.vocab, std::move(stop)));
   Announce(stage, documents, observer_);
+  if (hello.given && stage.kind == "search") {
+    observer_.OnMessage(
+        "stage " + stage.name + ": starts from the factors of the workers' model (" +
+        std::to_string(hello.given->length) + " tokens); what it finds multiplies them");
+  }
   MarkTail(stage, StageModelOf(hello, job_.model).shape.original_length, &documents);
   evaluator_ = std::make_unique<ExternalEvaluator>(team_, hello, std::move(documents));
   return evaluator_.get();

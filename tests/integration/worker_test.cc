@@ -35,6 +35,13 @@ class WorkerTest : public ::testing::Test {
     }
     return command;
   }
+  // A run by the built-in evaluator, made once for all tests.
+  static fs::path Own() {
+    static const TempFolder folder;
+    static const int code = RunProcess(Longrope({"search", SmallJob(folder.path())})).code;
+    EXPECT_EQ(code, 0);
+    return folder / "run";
+  }
   fs::path Run(const std::string& run) const { return folder_ / run; }
   // A setting: this program as a worker, each process noting its number in a file first.
   std::string OwnWorkers() const {
@@ -60,10 +67,10 @@ class WorkerTest : public ::testing::Test {
     const std::string text = fs::exists(times) ? SlurpFile(times) : "";
     return std::ranges::count(text, '\n');
   }
-  void ExpectSameResults(const std::string& one, const std::string& other) const {
+  static void ExpectSameResults(const fs::path& one, const fs::path& other) {
     for (const char* name :
          {"a/history.csv", "a/best.json", "a/factors.json", "factors.json", "table.csv"}) {
-      EXPECT_EQ(SlurpFile(Run(one) / name), SlurpFile(Run(other) / name)) << name;
+      EXPECT_EQ(SlurpFile(one / name), SlurpFile(other / name)) << name;
     }
   }
   // Nothing that a host started outlives it for long.
@@ -82,27 +89,24 @@ class WorkerTest : public ::testing::Test {
 };
 
 TEST_F(WorkerTest, ThisProgramAsAWorkerGivesItsOwnHistory) {
-  ASSERT_EQ(RunProcess(Search("own", {})).code, 0);
   const Output output = RunProcess(Search("workers", {OwnWorkers(), "backend.workers=2"}));
   ASSERT_EQ(output.code, 0) << output.err;
   EXPECT_THAT(output.err, HasSubstr("worker 1: is there: longrope "));
   EXPECT_EQ(Workers().size(), 2u);
-  ExpectSameResults("own", "workers");
+  ExpectSameResults(Own(), Run("workers"));
   EXPECT_FALSE(fs::exists(Run("workers") / "worker.tokens"));
   ExpectNoWorkerLeft();
 }
 
 TEST_F(WorkerTest, TheJobMayNameItsOwnWorker) {
-  ASSERT_EQ(RunProcess(Search("own", {"stages.a.generations=0"})).code, 0);
   WriteFile(job_, SlurpFile(job_) + "backend: {command: " +
                       List({LONGROPE_PROGRAM, "worker", job_, "--threads", "1"}) + "}\n");
-  const Output output = RunProcess(Search("workers", {"stages.a.generations=0"}));
+  const Output output = RunProcess(Search("workers", {}));
   ASSERT_EQ(output.code, 0) << output.err;
-  ExpectSameResults("own", "workers");
+  ExpectSameResults(Own(), Run("workers"));
 }
 
 TEST_F(WorkerTest, KilledWorkersLoseNothing) {
-  ASSERT_EQ(RunProcess(Search("own", {})).code, 0);
   Process search(Search("workers", {OwnWorkers(), "backend.workers=2"}));
   size_t killed = 0;  // never one again: its number may be another's by now
   for (int64_t scores : {3, 12, 30}) {
@@ -116,7 +120,7 @@ TEST_F(WorkerTest, KilledWorkersLoseNothing) {
   ASSERT_EQ(output.code, 0) << output.err;
   EXPECT_THAT(output.err, HasSubstr("it ended: signal 9"));
   EXPECT_GT(Workers().size(), 4u);
-  ExpectSameResults("own", "workers");
+  ExpectSameResults(Own(), Run("workers"));
 }
 
 TEST_F(WorkerTest, ASignalEndsTheRunAndItsWorkersAndResumeGoesOn) {
@@ -132,7 +136,7 @@ TEST_F(WorkerTest, ASignalEndsTheRunAndItsWorkersAndResumeGoesOn) {
     const Output resumed = RunProcess(
         Longrope({"resume", Run(run).string(), "--set", FakeWorkers()}));  // in another way
     ASSERT_EQ(resumed.code, 0) << resumed.err;
-    ExpectSameResults("whole", run);
+    ExpectSameResults(Run("whole"), Run(run));
   }
 }
 
@@ -154,10 +158,9 @@ TEST_F(WorkerTest, WorkersDoNotOutliveAHostThatIsKilled) {
   EXPECT_EQ(Workers().size(), 2u);
   ExpectNoWorkerLeft();
   // What it had made durable is not scored again.
-  ASSERT_EQ(RunProcess(Search("own", {})).code, 0);
   const Output resumed = RunProcess(Longrope({"resume", Run("run").string()}));
   ASSERT_EQ(resumed.code, 0) << resumed.err;
-  ExpectSameResults("own", "run");
+  ExpectSameResults(Own(), Run("run"));
   EXPECT_FALSE(fs::exists(Run("run") / "worker.tokens"));
 }
 
@@ -168,7 +171,7 @@ TEST_F(WorkerTest, AHistoryWithTroubleIsTheUndisturbedOne) {
         Search(what, {FakeWorkers({"--as", what, "--after", "20"}), "backend.silence_timeout=1"}));
     ASSERT_EQ(output.code, 0) << output.err;
     EXPECT_THAT(output.err, HasSubstr("it is started again"));
-    ExpectSameResults("whole", what);
+    ExpectSameResults(Run("whole"), Run(what));
   }
 }
 
@@ -185,7 +188,7 @@ TEST_F(WorkerTest, WhenNoWorkerIsLeftTheRunEndsInOneLineAndCanGoOn) {
   const Output resumed =
       RunProcess(Longrope({"resume", Run("run").string(), "--set", FakeWorkers()}));
   ASSERT_EQ(resumed.code, 0) << resumed.err;
-  ExpectSameResults("whole", "run");
+  ExpectSameResults(Run("whole"), Run("run"));
 }
 
 TEST_F(WorkerTest, AResumedRunRefusesOtherWorkers) {
@@ -198,7 +201,7 @@ TEST_F(WorkerTest, AResumedRunRefusesOtherWorkers) {
                 {"began with another model (was fake 1)"});
   ExpectRefused(
       RunProcess(Longrope({"resume", Run("run").string(), "--set", "backend.command=null"})),
-      {"allowed:"});
+      {"began with another"});
 }
 
 TEST_F(WorkerTest, CommandsOverSrunAndSshReachTheirWorkers) {
@@ -220,7 +223,7 @@ TEST_F(WorkerTest, CommandsOverSrunAndSshReachTheirWorkers) {
     const Output output = RunProcess(
         Search(name, {"backend.command=" + List(command), "backend.workers=2"}), options);
     ASSERT_EQ(output.code, 0) << output.err;
-    ExpectSameResults("whole", name);
+    ExpectSameResults(Run("whole"), Run(name));
   }
 }
 
@@ -247,6 +250,29 @@ TEST_F(WorkerTest, EvaluationsByWorkersAreThisProgramsOwn) {
   for (const char* name : {"a/measurements.csv", "a/table.csv", "a/table.txt"}) {
     EXPECT_EQ(SlurpFile(Run("own") / name), SlurpFile(Run("workers") / name)) << name;
   }
+}
+
+TEST_F(WorkerTest, AStudysSearchesShareItsWorkers) {
+  const fs::path study = folder_ / "study.yaml", out = folder_ / "study", trace = folder_ / "trace";
+  WriteFile(study, "seeds: [1, 2]\nlengths: [320]\nmodel: {path: " + Tiny() + "}\ndata: {path: " +
+                       (folder_ / "texts").string() + "}\noutput: {folder: " + out.string() +
+                       "}\nstage: {documents: 2, held_out: 1}\nmethods:\n  - {name: few, "
+                       "population: 4, generations: 0, parents: 3}\n");
+  const std::vector<std::string> command =
+      Longrope({"study", study.string(), "--set", FakeWorkers({"--trace", trace.string()})});
+  std::vector<std::string> dry = command;
+  dry.push_back("--dry-run");
+  const Output told = RunProcess(dry);
+  ASSERT_EQ(told.code, 0) << told.err;
+  EXPECT_THAT(told.out, HasSubstr("few-320-2: 4 evaluations"));
+  EXPECT_FALSE(fs::exists(out));
+  fs::remove(trace);
+  const Output output = RunProcess(command);
+  ASSERT_EQ(output.code, 0) << output.err;
+  EXPECT_TRUE(fs::exists(out / "summary.csv"));
+  EXPECT_FALSE(fs::exists(out / "worker.tokens"));
+  const std::string traced = SlurpFile(trace);
+  EXPECT_EQ(traced.find("process"), traced.rfind("process"));
 }
 
 TEST_F(WorkerTest, WhatWorkersCannotDoIsRefusedWhenTheJobIsRead) {

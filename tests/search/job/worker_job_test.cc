@@ -77,22 +77,24 @@ TEST_F(WorkerJobTest, StagesThatWorkersCannotDoAreRefused) {
   const auto stages = [](const std::string& stage) { return "stages:\n  - {" + stage + "}\n"; };
   EXPECT_REFUSED(Read(workers, stages("name: a, kind: search, length: 512, objective: key")),
                  "job.yaml:5: stages.a.objective: key is nothing that workers do");
-  EXPECT_REFUSED(Read(workers, stages("name: a, kind: evaluate, rows: [pi], lengths: [64], "
+  EXPECT_REFUSED(Read(workers, stages("name: a, kind: evaluate, rows: [pi], lengths: [512], "
                                       "protocols: [perplexity, sliding]")),
                  "stages.a.protocols: sliding is nothing that workers do");
   Read(workers, stages("name: a, kind: search, length: 512, objective: tail"));
-  Read(workers, stages("name: a, kind: evaluate, rows: [pi], lengths: [64], "
+  Read(workers, stages("name: a, kind: evaluate, rows: [pi], lengths: [512], "
                        "protocols: [perplexity, start-tokens]"));
 }
 
 TEST(WorkerModel, ItsOriginalLengthIsTheJobsElseTheWorkers) {
+  ModelOptions stated;
+  stated.original_length = 2048;
   WorkerHello hello;
   hello.shape = {128, 1e6, 4096};
   hello.given = FactorBucket{8192, {{1, 2}, 0, 1.1}};
   EXPECT_EQ(StageModelOf(hello, {}), (StageModel{{128, 1e6, 4096}, hello.given}));
-  EXPECT_EQ(StageModelOf(hello, {.path = "", .original_length = 2048}).shape.original_length, 2048);
+  EXPECT_EQ(StageModelOf(hello, stated).shape.original_length, 2048);
   hello.shape.original_length = 0;
-  EXPECT_EQ(StageModelOf(hello, {.path = "", .original_length = 2048}).shape.original_length, 2048);
+  EXPECT_EQ(StageModelOf(hello, stated).shape.original_length, 2048);
   EXPECT_REFUSED(StageModelOf(hello, {}), "model.original_length: the workers do not say");
 }
 
