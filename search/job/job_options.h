@@ -57,9 +57,9 @@ struct BackendJobOptions {
       memory_gb;  // for one document, weights included; unset: 4/5 of what is free
   // Processes that score instead of an engine of this program (eval/external/worker_team.h, whose
   // WorkerOptions say the defaults); none: those above.
-  std::vector<std::string> command;
-  std::optional<int> workers;
-  std::optional<double> start_timeout, silence_timeout, task_timeout;  // seconds
+  std::vector<std::string> command = {};
+  std::optional<int> workers = {};
+  std::optional<double> start_timeout = {}, silence_timeout = {}, task_timeout = {};  // seconds
 };
 
 struct OutputOptions {

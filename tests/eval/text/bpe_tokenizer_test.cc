@@ -6,6 +6,7 @@
 #include "eval/errors.h"
 #include "eval/storage/digest.h"
 #include "eval/text/corpus.h"
+#include "eval/text/document.h"
 #include "eval/text/tokenizer.h"
 #include "tests/support/temp_folder.h"
 

@@ -7,6 +7,7 @@
 
 #include "eval/storage/digest.h"
 #include "eval/text/corpus.h"
+#include "eval/text/document.h"
 #include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 
