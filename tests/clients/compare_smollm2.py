@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """SmolLM2-135M from its GGUF, scored by this program, by transformers and by llama.cpp.
 
-usage: compare_smollm2.py PROGRAM MODEL.gguf TEXT [--tokens 2048] [--llama]
+usage: compare_smollm2.py PROGRAM MODEL.gguf TEXT [--tokens 2048] [--llama] [--device cuda]
 
 The weights are dequantised by the gguf package and written as a Hugging Face folder in float32.
 transformers scores it by its own rotation and through configs/workers/transformers_worker.py, with random
@@ -81,10 +81,10 @@ def summed(logits, ids):
 class Worker:
     """The Python worker, asked as a search asks."""
 
-    def __init__(self, folder, ids):
+    def __init__(self, folder, ids, device):
         self.process = subprocess.Popen(
             [sys.executable, ROOT / "configs/workers/transformers_worker.py", "--model", folder,
-             "--device", "cpu", "--inline"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+             "--device", device, "--dtype", "float32", "--inline"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.read("hello")["protocol"] == 1
         self.say(type="start", protocol=1,
                  documents=[{"document": 0, "length": len(ids), "tokens": ids}])
@@ -160,6 +160,7 @@ def main():
     parser.add_argument("text")
     parser.add_argument("--tokens", type=int, default=2048)
     parser.add_argument("--llama", action="store_true")
+    parser.add_argument("--device", default="cpu", help="of the worker")
     args = parser.parse_args()
     own = Own(args.program, args.text, args.tokens)
     ids = own.ids(args.model)
@@ -178,7 +179,7 @@ def main():
         with torch.inference_mode():
             plain = summed(model(torch.tensor([ids])).logits[0], ids)
         compare("transformers, plain", own.nats(args.model), plain, ALLOWED)
-        worker = Worker(folder, ids)
+        worker = Worker(folder, ids, args.device)
         cases = [{"lambda": [1.0] * (head_dim // 2), "start_tokens": 0, "attention_factor": 1.0}]
         cases += [random_factors(head_dim // 2, seed, start) for seed in (1, 2) for start in (0, 28)]
         for factors in cases:
