@@ -15,7 +15,7 @@ mkdir -p "$out/objects"
 
 device_code=(kernels/cuda/*.cu)
 host_code=(kernels/cuda/{check,cuda_engine,cuda_model,cuda_sequence,gemm,memory,memory_plan}.cc
-           kernels/{sequence_checks,weights}.cc eval/{rope_builder,work}.cc tests/support/{naive_transformer,random_weights}.cc
+           kernels/{load_row,sequence_checks,weights}.cc eval/{rope_builder,work}.cc tests/support/{naive_transformer,random_weights}.cc
            tests/cuda/{engine_pass,pairwise,ops_test,attention_test}.cc tests/gpu_day/{far_out,gpu_day,measure}.cc)
 if [ "$stand_in" = yes ]; then
   toolkit=${CUDA_HOME:-/usr/local/cuda}
