@@ -27,8 +27,12 @@ Evaluator* ExternalStages::For(const StageOptions& stage, const std::string&,
   evaluator_.reset();
   if (stop.stop_requested()) return nullptr;
   const WorkerHello& hello = *team_.Greet({});
-  std::vector<Document> documents =
-      DrawStageDocuments(job_, stage, texts_.Open(hello.vocab, std::move(stop)));
+  std::vector<Document> documents;
+  try {
+    documents = DrawStageDocuments(job_, stage, texts_.Open(hello.vocab, std::move(stop)));
+  } catch (const Stopped&) {
+    return nullptr;
+  }
   Announce(stage, documents, observer_);
   if (hello.given && stage.kind == "search") {
     observer_.OnMessage(

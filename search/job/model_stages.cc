@@ -111,7 +111,12 @@ Evaluator* ModelStages::For(const StageOptions& stage, const std::string& path,
   DropLost();
   Open(path);
   const Reading reading = texts_.Open(source_->config().shape.vocab, stop);
-  std::vector<Document> documents = DrawStageDocuments(job_, stage, reading);
+  std::vector<Document> documents;
+  try {
+    documents = DrawStageDocuments(job_, stage, reading);
+  } catch (const Stopped&) {
+    return nullptr;
+  }
   Announce(stage, documents, observer_);
   if (const auto& own = source_->config().own_factors; own && stage.kind == "search") {
     observer_.OnMessage("stage " + stage.name +
@@ -171,7 +176,11 @@ bool ModelStages::MarkKeyTokens(const StageOptions& stage, const Tokenizer& toke
     const std::string key = document.digest + " " + Sha256Hex(document.objective);
     const std::string* before = found.Find(key);
     auto marks = before != nullptr ? MarksAt(*before, document.tokens.size()) : std::nullopt;
-    if (!marks) marks = reference.Mark(document.tokens, tokenizer.Prefix(), stop);
+    if (!marks) {
+      observer_.OnMessage("stage " + stage.name + ": looks for key tokens in " +
+                          DocumentText(document));
+      marks = reference.Mark(document.tokens, tokenizer.Prefix(), stop);
+    }
     if (!marks) return false;
     found.Add(key, PositionsOf(*marks));
     const auto count = std::ranges::count(*marks, uint8_t{1});

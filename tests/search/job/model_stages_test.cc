@@ -177,11 +177,16 @@ TEST_F(ModelStagesTest, KeyTokensThatWereFoundAreNotLookedForAgain) {
   Stage().objective = "key";
   Stage().key_rule = {0.5, -4};
   const auto found = Scores(Yarn(700));
-  std::stop_source stopped;
-  stopped.request_stop();
+  const auto looked = [&] {
+    return std::ranges::count_if(observer_.messages, [](const std::string& line) {
+      return line.find("looks for key tokens in") != std::string::npos;
+    });
+  };
+  EXPECT_EQ(looked(), 3);
   ModelStages stages(job_, observer_, folder_ / "key_tokens.csv");
-  Evaluator* evaluator = stages.For(Stage(), job_.model.path, stopped.get_token());
-  ASSERT_NE(evaluator, nullptr) << "a forward pass would have heeded the stop";
+  Evaluator* evaluator = stages.For(Stage(), job_.model.path, {});
+  ASSERT_NE(evaluator, nullptr);
+  EXPECT_EQ(looked(), 3);
   bool told = false;
   for (const auto& [name, value] : evaluator->Fingerprint()) {
     told = told || (name == "document 0 scored" &&
@@ -190,8 +195,8 @@ TEST_F(ModelStagesTest, KeyTokensThatWereFoundAreNotLookedForAgain) {
   }
   EXPECT_TRUE(told);
   Stage().key_rule.gain = 0.6;
-  EXPECT_EQ(stages.For(Stage(), job_.model.path, stopped.get_token()), nullptr)
-      << "another rule, other tokens";
+  ASSERT_NE(stages.For(Stage(), job_.model.path, {}), nullptr);
+  EXPECT_EQ(looked(), 6) << "another rule, other tokens";
 }
 
 TEST_F(ModelStagesTest, AReferenceThatIsNotThereIsNamedByItsKey) {
@@ -211,7 +216,24 @@ TEST_F(ModelStagesTest, ADocumentWithoutKeyTokensIsRefused) {
 }
 
 TEST_F(ModelStagesTest, AStopEndsTheSearchForKeyTokens) {
+  struct StoppingObserver final : RunObserver {
+    std::stop_source stop;
+    int looked = 0;
+    void OnMessage(const std::string& text) override {
+      if (text.find("looks for key tokens in") == std::string::npos) return;
+      ++looked;
+      stop.request_stop();
+    }
+    void OnWarning(const std::string&) override {}
+    void OnProgress(const Progress&) override {}
+  } observer;
   Stage().objective = "key";
+  ModelStages stages(job_, observer, folder_ / "key_tokens.csv");
+  EXPECT_EQ(stages.For(Stage(), job_.model.path, observer.stop.get_token()), nullptr);
+  EXPECT_EQ(observer.looked, 1);
+}
+
+TEST_F(ModelStagesTest, AStopEndsTheReadingOfTexts) {
   std::stop_source stopped;
   stopped.request_stop();
   ModelStages stages(job_, observer_, folder_ / "key_tokens.csv");
