@@ -17,7 +17,10 @@ case $name in
                   -DCMAKE_CXX_COMPILER=clang++-14 -DCMAKE_C_COMPILER=clang-14) ;;
   *) echo "build.sh: no build is named '$name'; allowed: release, asan, tsan" >&2; exit 2 ;;
 esac
-if command -v ccache >/dev/null; then options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
+if command -v ccache >/dev/null; then
+  options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  export CCACHE_SLOPPINESS=pch_defines,time_macros  # it keeps nothing of precompiled headers otherwise
+fi
 
 echo "== build: .build/$name"
 cmake -S "$root" -B "$root/.build/$name" -G Ninja "${options[@]}" | sed -n 's/^-- \(.*CUDA engine.*\)/\1/p'

@@ -4,6 +4,7 @@
 
 #include "eval/errors.h"
 #include "eval/model/model_source.h"
+#include "eval/number_text.h"
 #include "search/cli/command.h"
 #include "search/cli/console.h"
 #include "search/cli/model_arguments.h"
@@ -14,7 +15,6 @@
 #include "search/job/model_options.h"
 #include "search/job/run_folder.h"
 #include "search/job/stage_run.h"
-#include "eval/number_text.h"
 
 namespace longrope {
 namespace fs = std::filesystem;

@@ -2,11 +2,11 @@
 #include <iostream>
 #include <memory>
 
+#include "eval/number_text.h"
 #include "eval/rope_methods.h"
 #include "search/cli/command.h"
 #include "search/cli/model_arguments.h"
 #include "search/factors/factor_file.h"
-#include "eval/number_text.h"
 
 namespace longrope {
 namespace {

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "eval/number_text.h"
 #include "search/cli/console.h"
 #include "search/cli/model_arguments.h"
 #include "search/factors/factor_file.h"
-#include "eval/number_text.h"
 
 namespace longrope {
 namespace {

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "eval/errors.h"
+#include "eval/number_text.h"
 #include "eval/rope_methods.h"
 #include "eval/scorer.h"
 #include "search/cli/command.h"
@@ -11,7 +12,6 @@
 #include "search/cli/texts.h"
 #include "search/factors/factor_file.h"
 #include "search/job/job_options.h"
-#include "eval/number_text.h"
 
 namespace longrope {
 namespace {

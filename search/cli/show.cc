@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "eval/errors.h"
+#include "eval/number_text.h"
 #include "search/cli/command.h"
 #include "search/cli/console.h"
 #include "search/cli/duration.h"
@@ -15,7 +16,6 @@
 #include "search/job/results.h"
 #include "search/job/run_folder.h"
 #include "search/job/search_run.h"
-#include "eval/number_text.h"
 
 namespace longrope {
 namespace fs = std::filesystem;

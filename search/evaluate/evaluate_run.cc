@@ -9,13 +9,13 @@
 #include "eval/backend.h"
 #include "eval/errors.h"
 #include "eval/external/external_evaluator.h"
+#include "eval/number_text.h"
 #include "eval/protocols/passkey.h"
 #include "eval/protocols/sliding_window.h"
 #include "eval/storage/digest.h"
 #include "search/job/job_file.h"
 #include "search/job/model_options.h"
 #include "search/job/stage_documents.h"
-#include "eval/number_text.h"
 #include "search/passkey_draws.h"
 
 namespace longrope {

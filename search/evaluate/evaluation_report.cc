@@ -7,8 +7,8 @@
 #include <set>
 
 #include "eval/model/json_file.h"
-#include "eval/protocols/passkey_accuracy.h"
 #include "eval/number_text.h"
+#include "eval/protocols/passkey_accuracy.h"
 
 namespace longrope {
 namespace {

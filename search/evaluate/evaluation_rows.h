@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "eval/factor_set.h"
-#include "eval/rope_methods.h"
 #include "eval/model/rope_scaling.h"
+#include "eval/rope_methods.h"
 #include "search/job/stage_run.h"
 
 namespace longrope {

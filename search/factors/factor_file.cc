@@ -4,9 +4,9 @@
 #include <map>
 
 #include "eval/errors.h"
+#include "eval/number_text.h"
 #include "eval/storage/files.h"
 #include "search/factors/longrope_csv.h"
-#include "eval/number_text.h"
 
 namespace longrope {
 namespace {

@@ -4,9 +4,9 @@
 
 #include "eval/errors.h"
 #include "eval/model/model_source.h"
+#include "eval/number_text.h"
 #include "eval/storage/files.h"
 #include "search/factors/model_file.h"
-#include "eval/number_text.h"
 
 namespace longrope {
 namespace fs = std::filesystem;

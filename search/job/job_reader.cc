@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "eval/errors.h"
-#include "search/job/suggest.h"
 #include "eval/number_text.h"
+#include "search/job/suggest.h"
 
 namespace longrope {
 namespace {

@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "eval/errors.h"
+#include "eval/number_text.h"
 #include "eval/rope_methods.h"
 #include "search/job/model_options.h"
-#include "eval/number_text.h"
 
 namespace longrope {
 namespace {

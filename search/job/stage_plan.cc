@@ -5,9 +5,9 @@
 #include <cmath>
 
 #include "eval/errors.h"
+#include "eval/number_text.h"
 #include "search/blend_family.h"
 #include "search/curve_family.h"
-#include "eval/number_text.h"
 #include "search/seeds.h"
 
 namespace longrope {

@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "eval/storage/digest.h"
 #include "eval/number_text.h"
+#include "eval/storage/digest.h"
 
 namespace longrope {
 namespace {

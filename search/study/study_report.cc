@@ -6,8 +6,8 @@
 #include <set>
 #include <string>
 
-#include "search/bootstrap.h"
 #include "eval/number_text.h"
+#include "search/bootstrap.h"
 
 namespace longrope {
 namespace {

@@ -54,8 +54,8 @@ std::vector<double> Nats(const ModelFolder& folder, bool window, const RopeFacto
   const RopeShape rope{shape.head_dim, folder.config().rope_base, 0};
   const auto count = static_cast<int64_t>(ids.size());
   const RopeTable table = BuildRopeTable(factors, rope, count - 1, 2);
-  const ForwardPlan plan =
-      PlanForward(*engine, NeedsOf(folder.config(), folder.stored(), count, count), int64_t{1} << 40);
+  const ForwardPlan plan = PlanForward(
+      *engine, NeedsOf(folder.config(), folder.stored(), count, count), int64_t{1} << 40);
   return *TokenNats(*model, shape, plan, ids, table, {});
 }
 

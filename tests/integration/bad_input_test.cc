@@ -83,11 +83,11 @@ const std::vector<Case>& Cases() {
        {"model_type", "gpt_neox", "llama, mistral"}},
       {"another scaling",
        [](const Workplace& w) {
-         w.Config(
-             "\"rms_norm_eps\"",
-             "\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0}, \"rms_norm_eps\"");
+         w.Config("\"rms_norm_eps\"",
+                  "\"rope_scaling\": {\"rope_type\": \"proportional\", \"factor\": 8.0}, "
+                  "\"rms_norm_eps\"");
        },
-       {"llama3", "default, longrope"}},
+       {"proportional", "default, linear"}},
       {"biases",
        [](const Workplace& w) {
          w.Config("\"attention_bias\": false", "\"attention_bias\": true");

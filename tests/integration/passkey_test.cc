@@ -61,7 +61,8 @@ TEST(Passkey, TheTableAndTheJsonSayTheSame) {
   const auto lines = Lines(Passkey(CopyModel(), with_json));
   const Output table = Passkey(CopyModel(), common);
   ASSERT_EQ(table.code, 0) << table.err;
-  EXPECT_NE(table.err.find("rotation: plain, as the model's files say"), std::string::npos) << table.err;
+  EXPECT_NE(table.err.find("rotation: plain, as the model's files say"), std::string::npos)
+      << table.err;
   std::istringstream rows(table.out);
   std::string header;
   std::getline(rows, header);

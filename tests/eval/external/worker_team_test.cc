@@ -99,7 +99,7 @@ TEST_F(WorkerTeamTest, EveryTaskIsScoredOnceByHoweverManyWorkers) {
   for (int workers : {1, 3}) {
     WorkerTeam team = Team({}, workers);
     EXPECT_EQ(Run(team), one);
-    EXPECT_EQ(Run(team), one);  // again, by the same processes
+    EXPECT_EQ(Run(team), one);                                    // again, by the same processes
     EXPECT_LE(Processes().size(), static_cast<size_t>(workers));  // some may come too late
     std::filesystem::remove(Trace());
   }

@@ -87,7 +87,7 @@ TEST(RopeScalingGolden, APlainRotationIsMissedByFar) {
   for (const json& one : golden.at("cases")) {
     const ScaledModel model(one.at("config"));
     const Scorer scorer(*engine, *model, {});
-    const json& longest = one.at("results").back();
+    const json& longest = one.at("results").at(3);  // 600 tokens
     const auto score = scorer.ScoreTokens(std::span(ids).first(longest.at("length").get<size_t>()),
                                           {std::vector<float>(32, 1.0f), 0, 1});
     const double expected = longest.at("nats");

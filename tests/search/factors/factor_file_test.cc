@@ -6,8 +6,8 @@
 #include <cstring>
 #include <random>
 
-#include "search/factors/longrope_csv.h"
 #include "eval/number_text.h"
+#include "search/factors/longrope_csv.h"
 #include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 
