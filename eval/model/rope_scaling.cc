@@ -14,6 +14,7 @@ namespace {
 constexpr int64_t kMinLength = 2;  // of a text, in tokens: ln L divides
 constexpr int64_t kMaxLength = int64_t{1} << 32;
 constexpr const char* kOriginalKey = "original_max_position_embeddings";
+constexpr const char* kTypes = "default, linear, dynamic, yarn, llama3, longrope";
 
 std::string FactorText(const char* type, double factor) {
   return std::string(type) + ", factor " + NumberText(factor);
@@ -84,8 +85,15 @@ RopeScaling::RopeScaling(const JsonObject& config) : config_(config) {
     if (!block_) block_ = block;
   }
   if (!block_) return;
-  const auto named = block_->Text("rope_type");
-  type_ = named ? *named : block_->Text("type").value_or("default");
+  auto named = block_->Text("rope_type");
+  if (!named) named = block_->Text("type");
+  // What scales has a factor, or two; a block of other keys may leave its type out.
+  for (const char* key : {"factor", "short_factor", "long_factor"}) {
+    if (!named && block_->Has(key)) {
+      block_->Refuse("rope_type", "missing; allowed: " + std::string(kTypes));
+    }
+  }
+  type_ = named.value_or("default");
 }
 
 double RopeScaling::Base() const {
@@ -152,7 +160,8 @@ std::vector<float> RopeScaling::Factors(const std::string& key, int head_dim) co
 
 OwnFactors RopeScaling::ReadYarn(const RopeShape& shape, int64_t longest) const {
   const auto from = static_cast<double>(shape.original_length);
-  const double factor = block_->Has("factor") ? Factor() : static_cast<double>(longest) / from;
+  const double stretched = static_cast<double>(longest) / from;
+  const double factor = block_->Has("factor") || stretched <= 1 ? Factor() : stretched;
   YarnOptions yarn;
   const auto turns = [&](const char* key, double* value) {
     const double stated = block_->Number(key).value_or(0);
@@ -228,9 +237,8 @@ std::optional<OwnFactors> RopeScaling::Read(int head_dim, double base,
   if (type_ == "yarn") return ReadYarn(shape, longest);
   if (type_ == "llama3") return ReadLlama3(shape, longest);
   if (type_ == "longrope") return ReadLongrope(shape, longest);
-  block_->Refuse("rope_type", "scaling '" + type_ +
-                                  "' is not supported; allowed: default, linear, dynamic, yarn, "
-                                  "llama3, longrope");
+  block_->Refuse("rope_type",
+                 "scaling '" + type_ + "' is not supported; allowed: " + std::string(kTypes));
 }
 
 }  // namespace longrope

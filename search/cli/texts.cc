@@ -14,13 +14,23 @@ void AddLengthsArgument(CLI::App& command, std::vector<int64_t>* lengths, const 
       ->check(CLI::Range(int64_t{2}, int64_t{1} << 32));
 }
 
+std::string ReadPlainText(const std::string& path) {
+  const std::string ending = std::filesystem::path(path).extension().string();
+  for (const char* packed : {".gz", ".zst", ".tgz", ".tar", ".jsonl"}) {
+    if (ending != packed) continue;
+    throw InputError(path + ": only plain text files are read here; " + ending +
+                     " is for data.path of a job");
+  }
+  return ReadText(path);
+}
+
 std::vector<Text> ReadTexts(const std::vector<std::string>& paths,
                             const std::vector<int64_t>& lengths, const std::string& named,
                             const Tokenizer& tokenizer) {
   std::vector<Text> texts;
   for (const std::string& path : paths) {
     texts.push_back(
-        {std::filesystem::path(path).stem().string(), path, tokenizer.Encode(ReadText(path))});
+        {std::filesystem::path(path).stem().string(), path, tokenizer.Encode(ReadPlainText(path))});
     const auto tokens = static_cast<int64_t>(texts.back().tokens.size());
     for (int64_t length : lengths) {
       if (length <= tokens) continue;

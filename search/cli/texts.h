@@ -18,6 +18,9 @@ struct Text {
 // --lengths N,N,...
 void AddLengthsArgument(CLI::App& command, std::vector<int64_t>* lengths, const std::string& help);
 
+// A text file, CRLF folded. Throws InputError, for the archives that a job reads, too.
+std::string ReadPlainText(const std::string& path);
+
 // Throws InputError for a text shorter than one of `lengths`, the values of the option `named`.
 std::vector<Text> ReadTexts(const std::vector<std::string>& paths,
                             const std::vector<int64_t>& lengths, const std::string& named,

@@ -2,9 +2,9 @@
 #include <memory>
 
 #include "eval/model/model_source.h"
-#include "eval/text/corpus.h"
 #include "eval/text/tokenizer.h"
 #include "search/cli/command.h"
+#include "search/cli/texts.h"
 
 namespace longrope {
 namespace {
@@ -16,7 +16,7 @@ struct Arguments {
 int Run(const Arguments& arguments) {
   const ModelConfig config = ModelConfigOf(arguments.model, {});
   const auto tokenizer = OpenTokenizer(arguments.model, config.shape.vocab);
-  for (int32_t id : tokenizer->Encode(ReadText(arguments.file))) std::cout << id << '\n';
+  for (int32_t id : tokenizer->Encode(ReadPlainText(arguments.file))) std::cout << id << '\n';
   return kExitDone;
 }
 

@@ -63,6 +63,19 @@ TEST(Tokenize, PrintsTheIdsThatEvalScoresAndNothingElse) {
   EXPECT_EQ(ids, Golden()["ids"].get<std::vector<int>>());
 }
 
+TEST(Eval, TextsAreNotTheArchivesOfAJob) {
+  const TempFolder folder;
+  testing::WriteFile(folder / "books.jsonl.gz", "\x1f\x8b");
+  const std::string path = folder / "books.jsonl.gz";
+  const std::vector<std::string> words = {"books.jsonl.gz: only plain text files are read here",
+                                          ".gz is for data.path of a job"};
+  testing::ExpectRefused(RunProcess(Longrope({"tokenize", "--model", testing::Tiny(), path})),
+                         words);
+  testing::ExpectRefused(
+      RunProcess(Longrope({"eval", "--model", testing::Tiny(), "--text", path, "--lengths", "16"})),
+      words);
+}
+
 TEST(Eval, MethodsGiveTheLossOfTransformers) {
   const std::pair<const char*, const char*> methods[] = {
       {"none", "none"}, {"linear", "pi"}, {"dynamic", "dynamic-ntk"}, {"yarn", "yarn"}};

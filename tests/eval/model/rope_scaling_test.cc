@@ -64,6 +64,14 @@ TEST(RopeScaling, RefusesRotationsItDoesNotKnowByName) {
               HasSubstr("rope_scaling: expected a JSON object"));
 }
 
+TEST(RopeScaling, RefusesAFactorOfNoType) {
+  for (const char* key : {"factor", "long_factor"}) {
+    EXPECT_THAT(Refusal({{"rope_scaling", {{key, 4.0}}}}),
+                HasSubstr("rope_scaling: rope_type: missing; allowed: default, linear"));
+  }
+  EXPECT_FALSE(Read({{"rope_parameters", {{"rope_theta", 500.0}}}}).own_factors);
+}
+
 // As the models of two kinds of layers have it in transformers 5: nothing here would read it.
 TEST(RopeScaling, RefusesRotationsOfSomeLayers) {
   EXPECT_THAT(Refusal({{"rope_parameters",
@@ -150,7 +158,7 @@ TEST(RopeScaling, RefusesValuesThatAreNone) {
     EXPECT_THAT(Refusal(Scaled({{"type", type}, {"factor", "4"}})),
                 HasSubstr("factor: expected a number"));
   }
-  for (const char* type : {"linear", "dynamic"}) {
+  for (const char* type : {"linear", "dynamic", "yarn"}) {
     EXPECT_THAT(Refusal(Scaled({{"type", type}})), HasSubstr("rope_scaling: factor: missing"));
   }
   const json yarn = {{"type", "yarn"}, {"factor", 4.0}};
