@@ -38,7 +38,7 @@ class JsonLinesCorpus final : public Corpus {
     const std::string_view all(reinterpret_cast<const char*>(file_.bytes().data()),
                                file_.bytes().size());
     for (size_t begin = 0, number = 1; begin < all.size(); ++number) {
-      const size_t end = std::min(all.find('\n', begin), all.size());
+      const size_t end = EndOfLine(all, begin, number);
       const std::string_view line = all.substr(begin, end - begin);
       const bool blank = line.find_first_not_of(" \t\r") == std::string_view::npos;
       if (!blank && (!records_.has_filters() || records_.Passes(line))) {
@@ -63,6 +63,22 @@ class JsonLinesCorpus final : public Corpus {
     std::string_view text;
     size_t number;
   };
+
+  // Zeros are refused where they begin: a file may have a hole of any size.
+  size_t EndOfLine(std::string_view all, size_t begin, size_t number) const {
+    constexpr size_t kBlock = 1 << 16;
+    for (; begin < all.size(); begin += kBlock) {
+      const std::string_view block = all.substr(begin, kBlock);
+      const size_t end = block.find('\n');
+      if (block.substr(0, end).find('\0') != std::string_view::npos) {
+        throw InputError(name_ + ":" + std::to_string(number) +
+                         ": holds a NUL; allowed: a JSON object a line");
+      }
+      if (end != std::string_view::npos) return begin + end;
+    }
+    return all.size();
+  }
+
   std::string name_, stem_;
   JsonRecords records_;
   MappedFile file_;

@@ -11,7 +11,7 @@
 namespace longrope {
 namespace {
 
-constexpr int64_t kMaxFileBytes = 64 << 20;
+constexpr size_t kMaxFileBytes = 64 << 20;
 
 using Ids = std::unordered_map<std::string, int32_t>;
 
@@ -153,7 +153,13 @@ class Reader {
 
 BpeDescription ReadTokenizerJson(const std::filesystem::path& path, const BosChoice& bos,
                                  int64_t vocab) {
-  const std::string bytes = ReadFile(path, kMaxFileBytes);
+  const MappedFile file(path);  // what is refused at its begin is not read to its end
+  const std::string_view bytes(reinterpret_cast<const char*>(file.bytes().data()),
+                               file.bytes().size());
+  if (bytes.size() > kMaxFileBytes) {
+    throw InputError(path.string() + ": has " + std::to_string(bytes.size()) +
+                     " bytes, allowed are " + std::to_string(kMaxFileBytes));
+  }
   Reader reader(ParseJson(bytes, path.string()), path.string(), vocab);
   BpeDescription result = reader.Run();
   const std::string config = (path.parent_path() / "tokenizer_config.json").string();
@@ -164,7 +170,7 @@ BpeDescription ReadTokenizerJson(const std::filesystem::path& path, const BosCho
   }
   std::string prefix;
   for (const int32_t id : result.prefix) prefix += " " + std::to_string(id);
-  result.digest = Sha256Hex(bytes + "+prefix" + prefix);
+  result.digest = Sha256Hex(std::string(bytes) + "+prefix" + prefix);
   return result;
 }
 

@@ -30,9 +30,26 @@ void AddCommands(CLI::App& app, Action* action) {
   AddWorker(app, action);
 }
 
+bool StartsCharacter(char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }
+
+// Names out of files may be long, and may hold line ends or what a terminal obeys.
+std::string OneLine(std::string message) {
+  constexpr size_t kBegin = 1200, kEnd = 400;
+  if (message.size() > kBegin + kEnd) {
+    size_t begin = kBegin, end = message.size() - kEnd;
+    while (begin > 0 && !StartsCharacter(message[begin])) --begin;
+    while (end < message.size() && !StartsCharacter(message[end])) ++end;
+    message.replace(begin, end - begin, "...");
+  }
+  for (char& c : message) {
+    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = '?';
+  }
+  return message;
+}
+
 // One line for people.
 int Report(const std::string& message, int code) {
-  std::cerr << "longrope: " << message << std::endl;
+  std::cerr << "longrope: " << OneLine(message) << std::endl;
   return code;
 }
 

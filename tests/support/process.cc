@@ -66,6 +66,10 @@ bool ReadSome(int file, std::string* text) {
   return got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN));
 }
 
+double Seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+}
+
 }  // namespace
 
 Process::Process(const std::vector<std::string>& command, const ProcessOptions& options) {
@@ -114,7 +118,7 @@ void Process::Drain() {
 
 bool Process::HasEnded() {
   Drain();
-  if (!reaped_ && ::waitpid(child_, &status_, WNOHANG) == child_) reaped_ = true;
+  if (!reaped_ && ::wait4(child_, &status_, WNOHANG, &usage_) == child_) reaped_ = true;
   return reaped_;
 }
 
@@ -134,6 +138,8 @@ Output Process::Wait() {
   if (WIFSIGNALED(status_)) output.signal = WTERMSIG(status_);
   output.out = std::move(out_text_);
   output.err = std::move(err_text_);
+  output.processor_seconds = Seconds(usage_.ru_utime) + Seconds(usage_.ru_stime);
+  output.peak_bytes = int64_t{usage_.ru_maxrss} * 1024;
   return output;
 }
 

@@ -1,8 +1,10 @@
 // The program as a user starts it: another process, its output, its exit code.
 #pragma once
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -22,6 +24,8 @@ struct Output {
   int signal = 0;   // that ended it, 0: none
   std::string out;  // stdout
   std::string err;  // stderr
+  double processor_seconds = 0;
+  int64_t peak_bytes = 0;  // of memory that was resident
 };
 
 // A running process; killed and reaped with its object.
@@ -49,6 +53,7 @@ class Process {
   int out_ = -1, err_ = -1;  // read ends; -1: not ours
   bool reaped_ = false;
   int status_ = 0;
+  rusage usage_ = {};
   std::string out_text_, err_text_;
   void Drain();
 };
