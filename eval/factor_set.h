@@ -26,6 +26,7 @@ struct FactorSet {
     }
     return buckets.back().factors;
   }
+  bool operator==(const FactorSet&) const = default;
 };
 
 }  // namespace longrope

@@ -40,12 +40,18 @@ def heartbeat():
 
 
 def listen():
-    for line in sys.stdin:
-        message = json.loads(line)
-        if message["type"] == "shutdown":
-            break
-        inbox.put(message)
-    os._exit(0)  # in the middle of a task too
+    code = 1  # of a line that is no message: nobody would hear of an end of the talk after it
+    try:
+        for line in sys.stdin:
+            message = json.loads(line)
+            if message["type"] == "shutdown":
+                break
+            inbox.put(message)
+        code = 0
+    except Exception as error:
+        print(f"the host's line is no message: {error!r}"[:500], file=sys.stderr, flush=True)
+    finally:
+        os._exit(code)  # in the middle of a task too
 
 
 class Rotation:
@@ -67,14 +73,33 @@ class Rotation:
         self.tables = (angles.cos() * m, angles.sin() * m)
 
 
+def given_factors(config, rope, kind, plain, original):
+    """How the model is scaled without a search and how far it reaches, by the rules of
+    eval/model/rope_scaling.cc: hello's `given` and `dynamic`."""
+    def bucket(length):
+        slow, m = ROPE_INIT_FUNCTIONS[kind](config, "cpu", seq_len=length)
+        return {"length": length, "attention_factor": float(m),
+                "lambda": (plain / slow.double()).float().tolist()}
+
+    stated, factor = config.max_position_embeddings, rope.get("factor")
+    counted = original if kind in ("longrope", "yarn", "llama3") else stated
+    longest = max(stated, counted)
+    times = int(min(counted * (factor or 1.0), 1 << 32))
+    if kind == "longrope":
+        return {"given": [bucket(length) for length in sorted({counted, longest})]}
+    if kind == "dynamic":  # its factors follow the text's length
+        lengths = sorted({counted, max(longest, times)})
+        return {"given": [bucket(length) for length in lengths],
+                "dynamic": {"factor": float(factor), "original_length": counted}}
+    reach = (longest if longest > counted else times) if kind == "llama3" else max(longest, times)
+    return {"given": [bucket(reach)]}
+
+
 def load():
     config = transformers.AutoConfig.from_pretrained(args.model)
     rope = dict(getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {})
     base = float(rope.get("rope_theta") or getattr(config, "rope_theta", None) or 10000.0)
     kind = rope.get("rope_type") or rope.get("type") or "default"
-    own = None
-    if kind != "default":  # as far as the model reads without a search
-        own = ROPE_INIT_FUNCTIONS[kind](config, "cpu", seq_len=config.max_position_embeddings)
     config.sliding_window = None  # factors reach beyond a window; within it, it masks nothing
     if getattr(config, "layer_types", None):
         config.layer_types = ["full_attention"] * config.num_hidden_layers
@@ -88,16 +113,16 @@ def load():
     if not original and config.model_type != "mistral":  # whose number is not what it was trained on
         original = config.max_position_embeddings
     shape = {"pairs": rotation.plain.numel(), "base": base, "original_length": original}
-    if own is not None:
-        shape["given"] = {"length": config.max_position_embeddings, "attention_factor": float(own[1]),
-                          "lambda": (rotation.plain / own[0].double()).float().tolist()}
+    if kind != "default":
+        counted = original or config.max_position_embeddings
+        shape |= given_factors(config, rope, kind, rotation.plain, counted)
     return model, rotation, {k: v for k, v in shape.items() if v is not None}
 
 
 def digest(folder):
     files = hashlib.sha256()
     for path in sorted(Path(folder).iterdir()):
-        if path.suffix in (".safetensors", ".bin") or path.name == "config.json":
+        if path.suffix in (".safetensors", ".bin", ".py") or path.name == "config.json":
             files.update(path.name.encode() + b"\0")
             with path.open("rb") as stream:
                 while block := stream.read(1 << 22):
@@ -137,6 +162,7 @@ def main():
     say(type="hello", protocol=1, worker="transformers_worker 1", inline=args.inline, rope=shape,
         vocab=model.config.vocab_size,
         fingerprint={"model": digest(args.model), "dtype": args.dtype, "device": device,
+                     "rows": str(args.rows), "attention": str(model.config._attn_implementation),
                      "torch": torch.__version__, "transformers": transformers.__version__})
     for target in (heartbeat, listen):
         threading.Thread(target=target, daemon=True).start()

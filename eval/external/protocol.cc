@@ -18,6 +18,7 @@ constexpr int64_t kMaxTokens = int64_t{1} << 32;
 constexpr int64_t kMaxPairs = 2048;
 constexpr int64_t kMaxNumber = int64_t{1} << 53;  // that JSON's readers keep exact
 constexpr size_t kMaxParts = 100;
+constexpr const char* kGivenType = "the worker's";  // its kind is not told
 constexpr const char* kDone = "done";
 constexpr const char* kNonFinite = "non_finite";
 constexpr const char* kFailed = "failed";
@@ -60,8 +61,10 @@ RopeFactors ReadFactors(const JsonObject& object) {
   const auto lambda = object.Numbers("lambda");
   if (!lambda || lambda->empty()) object.Refuse("lambda", "is missing");
   for (double value : *lambda) {
-    if (!(value > 0 && value <= std::numeric_limits<float>::max())) {
-      object.Refuse("lambda", "allowed: finite numbers above 0");
+    // Not even in float32 may one be 0 or infinite.
+    if (!(value >= std::numeric_limits<float>::min() &&
+          value <= std::numeric_limits<float>::max())) {
+      object.Refuse("lambda", "allowed: numbers above 0, finite, that fit into float32");
     }
     factors.lambda.push_back(static_cast<float>(value));
   }
@@ -89,6 +92,60 @@ FingerprintParts ReadFingerprint(const JsonObject& hello) {
   return parts;
 }
 
+FactorBucket ReadBucket(const JsonObject& given, const RopeShape& shape) {
+  FactorBucket bucket{Whole(given, "length", 2, kMaxTokens), ReadFactors(given)};
+  if (static_cast<int>(bucket.factors.lambda.size()) != shape.head_dim / 2) {
+    given.Refuse("lambda", "allowed: as many as pairs");
+  }
+  return bucket;
+}
+
+std::optional<OwnFactors> ReadGiven(const JsonObject& rope, const RopeShape& shape) {
+  if (!rope.Has("given")) {
+    if (rope.Has("dynamic")) rope.Refuse("dynamic", "allowed: with given");
+    return std::nullopt;
+  }
+  OwnFactors own{kGivenType, {}};
+  std::vector<FactorBucket>& buckets = own.set.buckets;
+  const Json& raw = rope.Raw("given");
+  if (raw.is_array()) {
+    if (raw.empty() || raw.size() > kMaxParts) {
+      rope.Refuse("given", "allowed: 1 to " + std::to_string(kMaxParts) + " of them");
+    }
+    for (const Json& one : raw) {
+      buckets.push_back(ReadBucket(JsonObject(one, rope.name() + ": given"), shape));
+      if (buckets.size() > 1 && buckets.back().length < buckets[buckets.size() - 2].length) {
+        rope.Refuse("given", "allowed: lengths that do not decrease");
+      }
+    }
+  } else {
+    buckets.push_back(ReadBucket(rope.Object("given"), shape));
+  }
+  if (rope.Has("dynamic")) {
+    const JsonObject dynamic = rope.Object("dynamic");
+    own.dynamic = OwnFactors::Dynamic{
+        {shape.head_dim, shape.base, Whole(dynamic, "original_length", 2, kMaxTokens)},
+        Finite(dynamic, "factor")};
+    if (!(own.dynamic->factor >= 1 && own.dynamic->factor <= 1e6)) {
+      dynamic.Refuse("factor", "allowed: 1 to 1e6");
+    }
+  }
+  return own;
+}
+
+void WriteGiven(const OwnFactors& own, Json* rope) {
+  Json& given = (*rope)["given"] = Json::array();
+  for (const FactorBucket& bucket : own.set.buckets) {
+    Json one = {{"length", bucket.length}};
+    WriteFactors(bucket.factors, &one);
+    given.push_back(std::move(one));
+  }
+  if (own.dynamic) {
+    (*rope)["dynamic"] = {{"factor", own.dynamic->factor},
+                          {"original_length", own.dynamic->from.original_length}};
+  }
+}
+
 WorkerHello ReadHello(const JsonObject& object) {
   const int64_t protocol = Whole(object, "protocol", 0, kMaxNumber);
   if (protocol != kWorkerProtocol) {
@@ -104,13 +161,7 @@ WorkerHello ReadHello(const JsonObject& object) {
   hello.shape = {static_cast<int>(2 * pairs), Finite(rope, "base"),
                  rope.Integer("original_length", 2, kMaxTokens).value_or(0)};
   if (!(hello.shape.base > 1)) rope.Refuse("base", "allowed: above 1");
-  if (rope.Has("given")) {
-    const JsonObject given = rope.Object("given");
-    hello.given = FactorBucket{Whole(given, "length", 2, kMaxTokens), ReadFactors(given)};
-    if (static_cast<int64_t>(hello.given->factors.lambda.size()) != pairs) {
-      given.Refuse("lambda", "allowed: as many as pairs");
-    }
-  }
+  hello.given = ReadGiven(rope, hello.shape);
   hello.vocab = Whole(object, "vocab", 1, std::numeric_limits<int32_t>::max());
   hello.inline_tokens = object.Flag("inline").value_or(false);
   return hello;
@@ -146,14 +197,13 @@ SharedBytes ReadShared(const JsonObject& object) {
   return {Filled(object, "path"), Filled(object, "sha256"), {}};
 }
 
-// Ids, or marks, that stand in the message.
-std::vector<int32_t> InlineNumbers(const JsonObject& object, const char* key) {
+// Ids, or marks, that stand in the message: 0 to `high`.
+std::vector<int32_t> InlineNumbers(const JsonObject& object, const char* key, int32_t high) {
   const auto numbers = object.Numbers(key);
   std::vector<int32_t> whole;
   for (double number : *numbers) {
-    if (!(number >= 0 && number <= std::numeric_limits<int32_t>::max() &&
-          number == std::floor(number))) {
-      object.Refuse(key, "allowed: whole numbers");
+    if (!(number >= 0 && number <= high && number == std::floor(number))) {
+      object.Refuse(key, "allowed: whole numbers from 0 to " + std::to_string(high));
     }
     whole.push_back(static_cast<int32_t>(number));
   }
@@ -165,13 +215,14 @@ SharedDocument ReadDocument(const JsonObject& object) {
   document.length = Whole(object, "length", 2, kMaxTokens);
   if (!object.Has("tokens")) object.Refuse("tokens", "is missing");
   if (object.Raw("tokens").is_array()) {
-    document.tokens.bytes = TokenBytes(InlineNumbers(object, "tokens"));
+    document.tokens.bytes =
+        TokenBytes(InlineNumbers(object, "tokens", std::numeric_limits<int32_t>::max()));
   } else {
     document.tokens = ReadShared(object.Object("tokens"));
   }
   if (!object.Has("scored")) return document;
   if (object.Raw("scored").is_array()) {
-    const auto marks = InlineNumbers(object, "scored");
+    const auto marks = InlineNumbers(object, "scored", 1);
     document.scored.emplace().bytes = std::string(marks.begin(), marks.end());
   } else {
     document.scored = ReadShared(object.Object("scored"));
@@ -203,11 +254,7 @@ TaskMessage ReadTask(const JsonObject& object) {
 std::string LineOf(const WorkerHello& hello) {
   Json rope = {{"pairs", hello.shape.head_dim / 2}, {"base", hello.shape.base}};
   if (hello.shape.original_length > 0) rope["original_length"] = hello.shape.original_length;
-  if (hello.given) {
-    Json given = {{"length", hello.given->length}};
-    WriteFactors(hello.given->factors, &given);
-    rope["given"] = std::move(given);
-  }
+  if (hello.given) WriteGiven(*hello.given, &rope);
   Json parts = Json::object();
   for (const auto& [name, value] : hello.fingerprint) parts[name] = value;
   return Line({{"type", "hello"},

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "eval/evaluator.h"
-#include "eval/factor_set.h"
+#include "eval/model/rope_scaling.h"
 #include "eval/text/document.h"
 
 namespace longrope {
@@ -19,12 +19,12 @@ inline constexpr int kWorkerProtocol = 1;
 
 // What a worker says first.
 struct WorkerHello {
-  std::string worker;                      // its name and version
-  FingerprintParts fingerprint;            // what its scores depend on, documents and factors aside
-  RopeShape shape;                         // original_length 0: it does not know
-  std::optional<FactorBucket> given = {};  // of a model that is already scaled
-  int64_t vocab = 0;                       // token ids are below
-  bool inline_tokens = false;              // it wants ids in the messages, not in files
+  std::string worker;                    // its name and version
+  FingerprintParts fingerprint;          // what its scores depend on, documents and factors aside
+  RopeShape shape;                       // original_length 0: it does not know
+  std::optional<OwnFactors> given = {};  // of a model that is already scaled
+  int64_t vocab = 0;                     // token ids are below
+  bool inline_tokens = false;            // it wants ids in the messages, not in files
 
   bool operator==(const WorkerHello&) const = default;
 };

@@ -8,6 +8,7 @@
 #include <deque>
 #include <exception>
 #include <istream>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <ostream>
@@ -17,19 +18,16 @@
 #include <vector>
 
 #include "eval/errors.h"
-#include "eval/external/token_files.h"
-#include "kernels/device_error.h"
+#include "eval/external/shared_files.h"
 
 namespace longrope {
 namespace {
 
 constexpr auto kHeartbeat = std::chrono::seconds(5);
 
-// What the host says, read while a task is computed, so that its end is noticed.
+// What the host has said.
 class Inbox {
  public:
-  explicit Inbox(std::istream& in) : in_(in), reader_([this] { Read(); }) {}
-
   // Waits. Throws what reading met.
   HostMessage Next() {
     std::unique_lock lock(mutex_);
@@ -42,10 +40,10 @@ class Inbox {
   // Requested when the host has ended the talk.
   std::stop_token ended() const { return ended_.get_token(); }
 
- private:
-  void Read() {
+  // Until the host has ended the talk.
+  void Fill(std::istream& in) {
     try {
-      for (std::string line; std::getline(in_, line);) {
+      for (std::string line; std::getline(in, line);) {
         HostMessage message = ParseHostLine(line);
         if (std::holds_alternative<ShutdownMessage>(message)) break;
         Add(std::move(message));
@@ -58,19 +56,41 @@ class Inbox {
     ended_.request_stop();
     changed_.notify_all();
   }
+
+ private:
   void Add(HostMessage message) {
     const std::lock_guard lock(mutex_);
     messages_.push_back(std::move(message));
     changed_.notify_all();
   }
 
-  std::istream& in_;
   std::mutex mutex_;  // of the next three
   std::condition_variable changed_;
   std::deque<HostMessage> messages_;
   std::exception_ptr failure_;
   std::stop_source ended_;
-  std::jthread reader_;  // last: it uses the others
+};
+
+// Reads while a task is computed, so that the host's end is noticed.
+class Reader {
+ public:
+  explicit Reader(std::istream& in)
+      : inbox_(std::make_shared<Inbox>()), thread_([inbox = inbox_, &in] { inbox->Fill(in); }) {}
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+  // Where the talk goes on but this side ends it by a failure, nothing wakes a read that waits.
+  ~Reader() {
+    if (inbox_->ended().stop_requested()) {
+      thread_.join();
+    } else {
+      thread_.detach();
+    }
+  }
+  Inbox* operator->() const { return inbox_.get(); }
+
+ private:
+  std::shared_ptr<Inbox> inbox_;
+  std::thread thread_;
 };
 
 // Lines, whole and at once, and heartbeats between them.
@@ -84,7 +104,18 @@ class Outbox {
     const std::lock_guard lock(mutex_);
     out_ << LineOf(message) << std::flush;
   }
-  void SetBusy(bool busy) { busy_ = busy; }
+
+  // Hearts beat while it lives.
+  class Busy {
+   public:
+    explicit Busy(Outbox* outbox) : outbox_(outbox) { outbox_->busy_ = true; }
+    Busy(const Busy&) = delete;
+    Busy& operator=(const Busy&) = delete;
+    ~Busy() { outbox_->busy_ = false; }
+
+   private:
+    Outbox* outbox_;
+  };
 
  private:
   void Beat(std::stop_token stop) {
@@ -102,6 +133,17 @@ class Outbox {
   std::jthread heart_;
 };
 
+// Why a task fails. Throws what is no exception of the standard library's.
+std::string ReasonOf(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::bad_alloc&) {
+    return "out of memory";
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
 // The documents of the talk, and how their tasks are answered.
 class Desk {
  public:
@@ -117,8 +159,8 @@ class Desk {
         longest = std::max(longest, shared.length);
       }
       service_.prepare(longest);
-    } catch (const InputError& error) {  // for every task to say
-      trouble_ = error.what();
+    } catch (...) {  // for every task to say
+      trouble_ = ReasonOf(std::current_exception());
     }
   }
 
@@ -134,12 +176,8 @@ class Desk {
       answer.score = *score;
       answer.status = std::isfinite(score->nats) ? WorkerAnswer::Status::kDone
                                                  : WorkerAnswer::Status::kNonFinite;
-    } catch (const DeviceError& error) {
-      answer.message = error.what();
-    } catch (const InputError& error) {
-      answer.message = error.what();
-    } catch (const std::bad_alloc&) {
-      answer.message = "out of memory";
+    } catch (...) {
+      answer.message = ReasonOf(std::current_exception());
     }
     return answer;
   }
@@ -190,17 +228,16 @@ void ServeWorker(const WorkerService& service, std::istream& in, std::ostream& o
   Outbox outbox(out);
   outbox.Say(service.hello);
   Desk desk(service);
-  Inbox inbox(in);
+  const Reader inbox(in);
   while (true) {
-    const HostMessage message = inbox.Next();
-    if (std::holds_alternative<ShutdownMessage>(message) || inbox.ended().stop_requested()) return;
-    outbox.SetBusy(true);
+    const HostMessage message = inbox->Next();
+    if (std::holds_alternative<ShutdownMessage>(message) || inbox->ended().stop_requested()) return;
+    const Outbox::Busy busy(&outbox);
     if (const auto* start = std::get_if<StartMessage>(&message)) {
       desk.Open(*start);
-    } else if (const auto answer = desk.Answer(std::get<TaskMessage>(message), inbox.ended())) {
+    } else if (const auto answer = desk.Answer(std::get<TaskMessage>(message), inbox->ended())) {
       outbox.Say(*answer);
     }
-    outbox.SetBusy(false);
   }
 }
 

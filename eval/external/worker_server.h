@@ -10,7 +10,8 @@
 
 namespace longrope {
 
-// What is served. Either may throw: the task is answered as failed, with the reason.
+// What is served. Either may throw any std::exception: the task is answered as failed, with the
+// reason.
 struct WorkerService {
   WorkerHello hello;
   // Documents of up to `longest` tokens will be scored.
@@ -23,7 +24,8 @@ struct WorkerService {
 
 // Says hello on `out`, then answers what comes on `in`, task by task, with a heartbeat every few
 // seconds while it computes; until it is told to end, or `in` ends: then it stops soon, in the
-// middle of a task too. Throws InputError for a line that is no message.
+// middle of a task too. Throws InputError for a line that is no message. After another exception a
+// thread may be left that reads `in`.
 void ServeWorker(const WorkerService& service, std::istream& in, std::ostream& out);
 
 }  // namespace longrope

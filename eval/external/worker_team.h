@@ -14,7 +14,7 @@
 
 #include "eval/evaluator.h"
 #include "eval/external/protocol.h"
-#include "eval/external/token_files.h"
+#include "eval/external/shared_files.h"
 #include "eval/external/worker_process.h"
 
 namespace longrope {
@@ -95,7 +95,7 @@ class WorkerTeam {
   [[noreturn]] void Throw() const;
 
   WorkerOptions options_;
-  TokenFiles files_;
+  SharedFiles files_;
   std::function<void(const std::string&)> report_;
   std::vector<Worker> workers_;
   std::optional<WorkerHello> hello_;

@@ -26,6 +26,8 @@ struct OwnFactors {
   struct Dynamic {
     RopeShape from;
     double factor = 1;
+
+    bool operator==(const Dynamic&) const = default;
   };
   std::optional<Dynamic> dynamic = {};
 
@@ -34,6 +36,8 @@ struct OwnFactors {
   const FactorBucket& Longest() const { return set.buckets.back(); }
   // "llama3, factor 8: lambda 1 to 8, m 1, for up to 131072 tokens", of the longest.
   std::string Text() const;
+
+  bool operator==(const OwnFactors&) const = default;
 };
 
 // linear: every lambda is `factor`.

@@ -35,7 +35,7 @@ int DryRunOfWorkers(const Job& job) {
         std::cout << SearchText(plan);
         if (hello.given && search.kind == "search") {
           std::cout << "  starts from: the factors of the workers' model, made for "
-                    << hello.given->length << " tokens; genes multiply them\n";
+                    << hello.given->Longest().length << " tokens; genes multiply them\n";
         }
       }
       continue;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "eval/errors.h"
 #include "eval/model/model_source.h"
@@ -31,6 +32,7 @@ struct Source {
   FactorFile file;
   std::string model;          // folder, "" if unknown
   ConfigOverrides overrides;  // of its config
+  bool of_workers = false;    // who may know a model that this program cannot read
 };
 
 // The model that a run's factor file is for: the one that its last search worked on.
@@ -54,6 +56,7 @@ Source OpenSource(const Arguments& arguments) {
       const Job job = ReadJob(run / kJobFile, {});
       source.model = SearchedModel(job, run);
       source.overrides = OverridesOf(job.model);
+      source.of_workers = !job.backend.command.empty();
     }
   }
   source.file = ReadFactorFile(source.path);
@@ -121,16 +124,32 @@ void CompleteFrom(const RopeShape& model, FactorFile* file) {
   if (file->original_length == 0) file->original_length = model.original_length;
 }
 
+// nullopt if the model is unknown, or only workers can read it and the format does without.
+std::optional<ModelConfig> ConfigOf(const Source& source, const std::string& format) {
+  if (source.model.empty()) return std::nullopt;
+  try {
+    return ModelConfigOf(source.model, source.overrides);
+  } catch (const InputError& error) {
+    if (format == "hf-folder") {
+      throw InputError(std::string(error.what()) +
+                       "; of a model that this program cannot read, --to hf-config writes the keys "
+                       "for its config.json");
+    }
+    if (!source.of_workers) throw;
+    return std::nullopt;
+  }
+}
+
 // The family of the model that the factors are for, "" if that is unknown. Throws InputError if
 // they were made for another head size, base or original length.
-std::string FamilyOf(Source* source) {
-  if (source->model.empty()) return "";
-  const ModelConfig config = ModelConfigOf(source->model, source->overrides);
-  const RopeShape shape{config.shape.head_dim, config.rope_base,
-                        config.original_length.value_or(0)};
+std::string FamilyOf(Source* source, const std::string& format) {
+  const auto config = ConfigOf(*source, format);
+  if (!config) return "";
+  const RopeShape shape{config->shape.head_dim, config->rope_base,
+                        config->original_length.value_or(0)};
   CheckFactorsFit(source->file, source->path.string(), shape);
   CompleteFrom(shape, &source->file);
-  return config.family;
+  return config->family;
 }
 
 // Writes a file that is not there yet.
@@ -146,7 +165,7 @@ int Run(const Arguments& arguments) {
   if (arguments.to == "hf-folder" && source.model.empty()) {
     throw InputError("--to hf-folder needs --model, the folder to patch");
   }
-  const std::string family = FamilyOf(&source);
+  const std::string family = FamilyOf(&source, arguments.to);
   DecideOnStartTokens(&source, arguments);
   WarnOfWhatIsLost(source.file, arguments, family);
   const RopeFactors& factors = source.file.Longest().factors;

@@ -24,10 +24,7 @@ struct Arguments {
 // A job may name this very command: what it says of workers is not for them.
 Job JobForWorker(const Arguments& arguments) {
   std::vector<std::string> settings = arguments.overrides.All();
-  for (const char* key :
-       {"command", "workers", "start_timeout", "silence_timeout", "task_timeout"}) {
-    settings.push_back(std::string("backend.") + key + "=null");
-  }
+  settings.push_back("backend.command=null");
   return ReadJob(arguments.job, settings);
 }
 
@@ -41,15 +38,14 @@ class OwnModel {
 
   WorkerHello Hello() const {
     const ModelConfig& config = source_->config();
-    const StageModel model = StageModelOf(config);
     // Factors are applied beyond a sliding window, and within it masks nothing.
     return {.worker = "longrope " LONGROPE_VERSION,
             .fingerprint = {{"build", std::string(engine_->build())},
                             {"engine", std::string(engine_->name())},
                             {"model", source_->Digest()},
                             {"sliding window", "0"}},
-            .shape = model.shape,
-            .given = model.given,
+            .shape = {config.shape.head_dim, config.rope_base, config.original_length.value_or(0)},
+            .given = config.own_factors,
             .vocab = config.shape.vocab};
   }
   void Prepare(int64_t longest) {

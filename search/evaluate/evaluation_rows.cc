@@ -40,7 +40,9 @@ EvaluationRow RowOf(const std::string& text, const StageSources& sources, const 
   row.model = ModelOf(name, sources, stage);
   row.path = sources.ModelPath(row.model);
   row.on = evaluators.ModelAt(row.path);
-  if (!evaluators.Workers()) {
+  if (WorkerTeam* workers = evaluators.Workers()) {
+    row.own = workers->Greet({})->given;
+  } else {
     row.own = ModelConfigOf(row.path, OverridesOf(sources.job().model)).own_factors;
   }
   row.method = name.method;

@@ -1,9 +1,11 @@
 #include "search/job/external_check.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "eval/errors.h"
+#include "search/job/job_schema.h"
 
 namespace longrope {
 namespace {
@@ -15,6 +17,22 @@ const std::string& WhereIs(const YamlNode& tree, const char* section, const char
   const YamlNode* node = map->Find(key);
   return node == nullptr ? map->where : node->where;
 }
+
+// The first key that is set.
+struct FirstSet {
+  template <class T>
+  void operator()(const char* name, const std::optional<T>& field, KeyRole, const Rule&) {
+    if (key == nullptr && field) key = name;
+  }
+  const char* key = nullptr;
+};
+
+struct Unset {
+  template <class T>
+  void operator()(const char*, std::optional<T>& field, KeyRole, const Rule&) {
+    field.reset();
+  }
+};
 
 void CheckStage(const StageOptions& stage, const std::string& where) {
   const auto refuse = [&](const std::string& key, const std::string& what) {
@@ -34,20 +52,15 @@ void CheckStage(const StageOptions& stage, const std::string& where) {
 }  // namespace
 
 void CheckWorkerJob(const Job& job, const YamlNode& tree) {
-  const BackendJobOptions& backend = job.backend;
+  BackendJobOptions backend = job.backend;  // visitors may change what they visit
   const BackendJobOptions unset;
   if (backend.command.empty()) {
-    const std::pair<const char*, bool> workers_keys[] = {
-        {"workers", backend.workers.has_value()},
-        {"start_timeout", backend.start_timeout.has_value()},
-        {"silence_timeout", backend.silence_timeout.has_value()},
-        {"task_timeout", backend.task_timeout.has_value()}};
-    for (const auto& [key, is_set] : workers_keys) {
-      if (!is_set) continue;
-      throw InputError(WhereIs(tree, "backend", key) + ": backend." + key +
-                       ": is for workers; allowed: with backend.command");
-    }
-    return;
+    FirstSet of_workers;
+    DescribeWorkers(of_workers, backend);
+    const char* key = of_workers.key;
+    if (key == nullptr) return;
+    throw InputError(WhereIs(tree, "backend", key) + ": backend." + key +
+                     ": is for workers; allowed: with backend.command");
   }
   const std::pair<std::pair<const char*, const char*>, bool> engine_keys[] = {
       {{"backend", "name"}, backend.name != unset.name},
@@ -65,6 +78,14 @@ void CheckWorkerJob(const Job& job, const YamlNode& tree) {
   for (size_t i = 0; i < job.stages.size(); ++i) {
     CheckStage(job.stages[i], stages->items[i].where);
   }
+}
+
+void ForgetWorkersOf(const YamlNode& tree, BackendJobOptions* backend) {
+  const YamlNode* section = tree.Find("backend");
+  const YamlNode* command = section == nullptr ? nullptr : section->Find("command");
+  if (command == nullptr || !command->IsNull()) return;
+  Unset unset;
+  DescribeWorkers(unset, *backend);
 }
 
 }  // namespace longrope

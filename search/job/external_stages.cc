@@ -8,7 +8,8 @@
 namespace longrope {
 
 StageModel StageModelOf(const WorkerHello& hello, const ModelOptions& options) {
-  StageModel model{hello.shape, hello.given};
+  StageModel model{hello.shape, std::nullopt};
+  if (hello.given) model.given = hello.given->Longest();
   model.shape.original_length = options.original_length.value_or(hello.shape.original_length);
   if (model.shape.original_length == 0) {
     throw InputError(
@@ -37,7 +38,7 @@ Evaluator* ExternalStages::For(const StageOptions& stage, const std::string&,
   if (hello.given && stage.kind == "search") {
     observer_.OnMessage(
         "stage " + stage.name + ": starts from the factors of the workers' model (" +
-        std::to_string(hello.given->length) + " tokens); what it finds multiplies them");
+        std::to_string(hello.given->Longest().length) + " tokens); what it finds multiplies them");
   }
   MarkTail(stage, StageModelOf(hello, job_.model).shape.original_length, &documents);
   evaluator_ = std::make_unique<ExternalEvaluator>(team_, hello, std::move(documents));

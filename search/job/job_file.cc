@@ -115,13 +115,27 @@ void WriteSection(YamlNode* tree, const char* key, Options& options,
   if (!section.members.empty()) tree->members.emplace_back(key, std::move(section));
 }
 
+// What computes: an engine or workers, and nothing of the other.
+struct InForce {
+  BackendJobOptions& backend;
+};
+
+template <class Visitor>
+void Describe(Visitor& visit, InForce& in_force) {
+  BackendJobOptions& backend = in_force.backend;
+  if (backend.command.empty()) return DescribeEngine(visit, backend);
+  DescribeCommand(visit, backend);
+  DescribeWorkers(visit, backend);
+}
+
 YamlNode JobTree(Job job, const std::set<KeyRole>& roles) {
   YamlNode tree;
   MapWriter writer(&tree, roles);
   Describe(writer, job);
   WriteSection(&tree, "model", job.model, roles);
   WriteSection(&tree, "data", job.data, roles);
-  WriteSection(&tree, "backend", job.backend, roles);
+  InForce in_force{job.backend};
+  WriteSection(&tree, "backend", in_force, roles);
   WriteSection(&tree, "output", job.output, roles);
   YamlNode stages;
   stages.kind = YamlNode::Kind::kList;
@@ -225,6 +239,7 @@ Job ResolveJob(const YamlNode& tree, const std::string& default_name) {
   ReadSection(tree, "model", job.model);
   ReadSection(tree, "data", job.data);
   ReadSection(tree, "backend", job.backend);
+  ForgetWorkersOf(tree, &job.backend);
   job.stages = ReadStages(tree);
   if (job.name.empty()) job.name = PlainName(default_name);
   job.output.folder = OutputFolder(tree, job.name);

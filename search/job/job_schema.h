@@ -81,17 +81,34 @@ void Describe(Visitor& visit, DataOptions& o) {
   visit("cache_gb", o.cache_gb, KeyRole::kPlace, Range(0.001, 1e6));
 }
 
+// Of an engine of this program.
 template <class Visitor>
-void Describe(Visitor& visit, BackendJobOptions& o) {
+void DescribeEngine(Visitor& visit, BackendJobOptions& o) {
   visit("name", o.name, KeyRole::kPlace, OneOf(BackendNames()));
   visit("threads", o.threads, KeyRole::kPlace, Range(0, 1024));
   visit("dtype", o.dtype, KeyRole::kPlace, OneOf(BackendDTypes()));
   visit("memory_gb", o.memory_gb, KeyRole::kPlace, Range(0.001, 1e6));
-  visit("command", o.command, KeyRole::kPlace, Filled("words"));
+}
+
+// Of workers, beside their command.
+template <class Visitor>
+void DescribeWorkers(Visitor& visit, BackendJobOptions& o) {
   visit("workers", o.workers, KeyRole::kPlace, Range(1, 1024));
   visit("start_timeout", o.start_timeout, KeyRole::kPlace, Range(0.1, 1e6));
   visit("silence_timeout", o.silence_timeout, KeyRole::kPlace, Range(0.1, 1e6));
   visit("task_timeout", o.task_timeout, KeyRole::kPlace, Range(0.1, 1e9));
+}
+
+template <class Visitor>
+void DescribeCommand(Visitor& visit, BackendJobOptions& o) {
+  visit("command", o.command, KeyRole::kPlace, Filled("words"));
+}
+
+template <class Visitor>
+void Describe(Visitor& visit, BackendJobOptions& o) {
+  DescribeEngine(visit, o);
+  DescribeCommand(visit, o);
+  DescribeWorkers(visit, o);
 }
 
 template <class Visitor>

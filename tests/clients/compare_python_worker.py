@@ -7,8 +7,8 @@ venv with torch and transformers:
 1. Scores of data/tiny under random monotone factors, n-hat 0 and 28, m not 1, with and without a
    mask: within 1e-4 relative of `longrope worker`.
 2. Models made here from configs with random weights (LLaMA, Mistral, Qwen2, Qwen3, Phi-3; plain
-   and scaled): with their own factors (hello's `given`, or lambda = 1), the score is that of the
-   model's plain forward pass.
+   and scaled): with their own factors (hello's `given` and `dynamic`, or lambda = 1), the score is
+   that of the model's plain forward pass; of a scaled LLaMA `longrope worker` says the same ones.
 3. Instead of these, with --job: a search of data/tiny by both. Neighbours in rank lie further apart
    than 1e-4; candidates and their order are the same.
 """
@@ -117,8 +117,10 @@ def compare_scores():
                 (a, count), (b, other) = own.score(document, factors), python.score(document, factors)
                 assert count == other
                 worst = max(worst, abs(a - b) / a) if abs(a - b) >= 0 else math.nan
-    for worker in (own, python):
-        worker.end()
+    own.end()
+    python.process.stdin.write("no message\n")
+    python.process.stdin.flush()
+    assert python.process.wait(timeout=30) == 1  # nobody would tell it of the end
     check("scores of data/tiny, 12 of them, worst", worst, TOLERANCE)
 
 
@@ -152,6 +154,40 @@ def made_models():
         **({"rope_parameters": {"rope_type": "longrope", "rope_theta": 10000.0, "short_factor": [1.0] * 8,
                                 "long_factor": slow, "original_max_position_embeddings": 32}} if five else
            {"rope_scaling": {"type": "longrope", "short_factor": [1.0] * 8, "long_factor": slow}}))
+    yield "llama, dynamic", t.LlamaConfig(**{**sizes, "max_position_embeddings": 64}, **scaled(
+        rope_type="dynamic", factor=2.0))
+    yield "llama, yarn", t.LlamaConfig(**{**sizes, "max_position_embeddings": 64}, **scaled(
+        rope_type="yarn", factor=4.0, original_max_position_embeddings=32))
+
+
+REACHES = {"llama, linear": [256], "llama, dynamic": [64, 128], "llama, yarn": [128],
+           "llama, llama3": [128], "qwen2, yarn": [128], "phi3, longrope": [32, 128]}
+
+
+def own_factors(rope, tokens):
+    """Of a hello, for a text of so many tokens."""
+    given = rope.get("given", [{"lambda": [1.0] * rope["pairs"], "attention_factor": 1.0}])
+    factors = next((one for one in given[:-1] if tokens <= one["length"]), given[-1])
+    slow = factors["lambda"]
+    if dynamic := rope.get("dynamic"):
+        factor, pairs = dynamic["factor"], rope["pairs"]
+        over = max(tokens / dynamic["original_length"], 1.0)
+        slow = [float32((factor * over - factor + 1) ** (i / (pairs - 1))) for i in range(pairs)]
+    return {"lambda": slow, "start_tokens": 0, "attention_factor": factors["attention_factor"]}
+
+
+def compare_hellos(name, rope, folder):
+    worker = Worker([longrope, "worker", str(job_file("own")), "--set", f"model.path={folder}"])
+    own = worker.hello["rope"]
+    worker.end()
+    check(f"{name}: reach and kind, said by both",
+          0 if own.get("dynamic") == rope.get("dynamic") and
+          [one["length"] for one in own["given"]] == [one["length"] for one in rope["given"]] else 1, 0)
+    for key in ("lambda", "attention_factor"):
+        a, b = ([one[key] for one in said["given"]] for said in (own, rope))
+        if key == "lambda":
+            a, b = sum(a, []), sum(b, [])
+        check(f"{name}: {key}, said by both", max(abs(x - y) / x for x, y in zip(a, b, strict=True)), 1e-5)
 
 
 def compare_models():
@@ -177,9 +213,8 @@ def compare_models():
         wanted = wanted.double().sum().item()
         worker = Worker([sys.executable, str(WORKER), "--model", str(folder), "--device", "cpu", "--rows", "17"])
         rope = worker.hello["rope"]
-        given = rope.get("given", {})
-        factors = {"lambda": given.get("lambda", [1.0] * rope["pairs"]), "start_tokens": 0,
-                   "attention_factor": given.get("attention_factor", 1.0)}
+        assert [one["length"] for one in rope.get("given", [])] == REACHES.get(name, []), rope
+        factors = own_factors(rope, 99)
         worker.share([(ids, None)])
         found, count = worker.score(0, factors)
         assert count == 99
@@ -189,6 +224,8 @@ def compare_models():
         worker.end()
         check(f"{name}: {wanted:.4f} nats, its own rotation", abs(found - wanted) / wanted, 1e-5)
         check(f"{name}: all positions below n-hat", abs(other - plain) / plain, 0)
+        if name.startswith("llama, "):
+            compare_hellos(name, rope, folder)
         check(f"{name}: lambda matters", 1 if abs(turned - plain) / plain < 1e-3 else 0, 0)
 
 

@@ -4,6 +4,8 @@
 #include <signal.h>
 
 #include <chrono>
+#include <functional>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
 
@@ -15,6 +17,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 using namespace testing;
+using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
 // "[a, 'b c']" for --set.
@@ -60,6 +63,19 @@ class WorkerTest : public ::testing::Test {
     std::vector<pid_t> all;
     for (pid_t one = 0; numbers >> one;) all.push_back(one);
     return all;
+  }
+  // data/tiny with another config.json, in a folder of that name.
+  std::string ChangedTiny(const std::string& name,
+                          const std::function<void(Json* config)>& change) const {
+    const fs::path model = folder_ / name;
+    fs::create_directories(model);
+    Json config = Json::parse(SlurpFile(Tiny() + "/config.json"));
+    change(&config);
+    WriteFile(model / "config.json", config.dump());
+    for (const char* file : {"model.safetensors", "tokenizer.model", "tokenizer_config.json"}) {
+      fs::create_symlink(fs::path(Tiny()) / file, model / file);
+    }
+    return model.string();
   }
   // Scores that a run has made durable.
   int64_t Scores(const std::string& run) const {
@@ -244,12 +260,59 @@ TEST_F(WorkerTest, EvaluationsByWorkersAreThisProgramsOwn) {
       "stages=[{name: a, kind: evaluate, rows: [none, pi, yarn], lengths: [128, 320], documents: "
       "2, "
       "protocols: [perplexity, start-tokens], start_tokens: [0, 4]}]";
-  ASSERT_EQ(RunProcess(Search("own", {stage})).code, 0);
-  const Output output = RunProcess(Search("workers", {stage, OwnWorkers(), "backend.workers=2"}));
-  ASSERT_EQ(output.code, 0) << output.err;
-  for (const char* name : {"a/measurements.csv", "a/table.csv", "a/table.txt"}) {
-    EXPECT_EQ(SlurpFile(Run("own") / name), SlurpFile(Run("workers") / name)) << name;
+  const Json longrope = {{"rope_type", "longrope"},
+                         {"original_max_position_embeddings", 256},
+                         {"factor", 1.2},
+                         {"short_factor", std::vector<double>(32, 1.0)},
+                         {"long_factor", std::vector<double>(32, 1.25)}};
+  const Json dynamic = {{"rope_type", "dynamic"}, {"factor", 1.5}};
+  for (const Json& scaling : {Json(), longrope, dynamic}) {
+    const std::string kind = scaling.is_null() ? "plain" : scaling["rope_type"].get<std::string>();
+    const auto config = [&](Json* all) {
+      if (scaling.is_null()) return;
+      (*all)["rope_scaling"] = scaling;
+      if (kind == "longrope") (*all)["max_position_embeddings"] = 320;
+    };
+    const std::string plain = SlurpFile(SmallJob(folder_.path()));
+    WriteFile(job_, std::string(plain).replace(plain.find(Tiny()), Tiny().size(),
+                                               ChangedTiny(kind, config)));
+    ASSERT_EQ(RunProcess(Search("own-" + kind, {stage})).code, 0);
+    const Output output =
+        RunProcess(Search("workers-" + kind, {stage, OwnWorkers(), "backend.workers=2"}));
+    ASSERT_EQ(output.code, 0) << output.err;
+    for (const char* name : {"a/measurements.csv", "a/table.csv", "a/table.txt"}) {
+      EXPECT_EQ(SlurpFile(Run("own-" + kind) / name), SlurpFile(Run("workers-" + kind) / name))
+          << kind << ": " << name;
+    }
   }
+}
+
+TEST_F(WorkerTest, FactorsForAModelThatOnlyWorkersReadAreExported) {
+  const std::string model =
+      ChangedTiny("other", [](Json* config) { (*config)["model_type"] = "qwen2"; });
+  ASSERT_EQ(RunProcess(Search("run", {FakeWorkers(), "model.path=" + model})).code, 0);
+  const auto write = [&](const std::string& format) {
+    return RunProcess(Longrope({"export", Run("run").string(), "--to", format, "--out",
+                                (folder_ / format).string(), "--drop-start-tokens"}));
+  };
+  for (const char* format : {"longrope-csv", "hf-config"}) {
+    const Output output = write(format);
+    EXPECT_EQ(output.code, 0) << output.err;
+    EXPECT_TRUE(fs::exists(folder_ / format));
+  }
+  ExpectRefused(write("hf-folder"), {"'qwen2' is not supported", "--to hf-config writes the keys"});
+}
+
+TEST_F(WorkerTest, AWorkerNeedNotKnowTheOriginalLength) {
+  const std::string model = ChangedTiny("mistral", [](Json* config) {
+    (*config)["model_type"] = "mistral";
+    config->erase("original_max_position_embeddings");
+  });
+  const Output output = RunProcess(Longrope({"worker", job_, "--set", "model.path=" + model}));
+  EXPECT_EQ(output.code, 0) << output.err;
+  const Json hello = Json::parse(output.out);
+  EXPECT_EQ(hello["rope"]["pairs"], 32);
+  EXPECT_FALSE(hello["rope"].contains("original_length"));
 }
 
 TEST_F(WorkerTest, AStudysSearchesShareItsWorkers) {

@@ -41,9 +41,13 @@ TEST(Protocol, AHelloArrivesWhole) {
   WorkerHello hello{.worker = "w 1",
                     .fingerprint = {{"dtype", "f32"}, {"model", "x"}},
                     .shape = {4, 1e6, 4096},
-                    .given = FactorBucket{8192, {{1.5f, 2.25f}, 3, 1.1}},
+                    .given = OwnFactors{"the worker's", {{{8192, {{1.5f, 2.25f}, 3, 1.1}}}}},
                     .vocab = 32000,
                     .inline_tokens = true};
+  EXPECT_EQ(FromWorker<WorkerHello>(LineOf(hello)), hello);
+  hello.given->set.buckets.push_back({9000, {{2.5f, 2.75f}, 3, 1.2}});
+  EXPECT_EQ(FromWorker<WorkerHello>(LineOf(hello)), hello);
+  hello.given->dynamic = {{4, 1e6, 2048}, 1.7};
   EXPECT_EQ(FromWorker<WorkerHello>(LineOf(hello)), hello);
   hello.given.reset();
   hello.shape.original_length = 0;
@@ -51,13 +55,17 @@ TEST(Protocol, AHelloArrivesWhole) {
   // What a stranger may leave out, or write in another way.
   const auto short_one = FromWorker<WorkerHello>(
       R"({"type":"hello","protocol":1,"worker":"w","fingerprint":"abc","new":[1],)"
-      R"("rope":{"pairs":2,"base":10000},"vocab":5})");
+      R"("rope":{"pairs":2,"base":10000,"given":{"length":9,"lambda":[1,2]}},"vocab":5})");
+  EXPECT_EQ(short_one.given->set.buckets, (std::vector<FactorBucket>{{9, {{1, 2}, 0, 1}}}));
   EXPECT_THAT(short_one.fingerprint, ElementsAre(std::pair("worker", "abc")));
   EXPECT_FALSE(short_one.inline_tokens);
 }
 
 TEST(Protocol, LinesThatCannotBeAreRefused) {
   const std::string answer = R"({"type":"answer","task":1,"tokens":5,)";
+  const std::string rope =
+      R"({"type":"hello","protocol":1,"worker":"w","fingerprint":"x","vocab":5,)"
+      R"("rope":{"pairs":2,"base":10,)";
   for (const auto& [line, said] : std::vector<std::pair<std::string, std::string>>{
            {"", "not valid JSON"},
            {"hello", "not valid JSON"},
@@ -82,8 +90,32 @@ TEST(Protocol, LinesThatCannotBeAreRefused) {
             "base: allowed"},
            {R"({"type":"hello","protocol":1,"worker":"w","fingerprint":"x","vocab":5,)"
             R"("rope":{"pairs":2,"base":10,"given":{"length":9,"lambda":[1]}}})",
-            "as many as pairs"}}) {
+            "as many as pairs"},
+           {rope + R"("given":[]}})", "given: allowed: 1 to 100"},
+           {rope + R"("given":[3]}})", "given"},
+           {rope + R"("given":[{"length":9,"lambda":[1,1]},{"length":8,"lambda":[2,2]}]}})",
+            "lengths that do not decrease"},
+           {rope + R"("dynamic":{"factor":2,"original_length":9}}})",
+            "dynamic: allowed: with given"},
+           {rope + R"("given":{"length":9,"lambda":[1,1]},"dynamic":{"factor":0.5,)"
+                   R"("original_length":9}}})",
+            "factor: allowed"}}) {
     EXPECT_REFUSED(ParseWorkerLine(line), said);
+  }
+}
+
+TEST(Protocol, LinesOfAHostThatCannotBeAreRefused) {
+  const std::string task = R"({"type":"task","task":1,"document":0,"length":4,)";
+  const std::string start =
+      R"({"type":"start","protocol":1,"documents":[{"length":4,"tokens":[1,2,3,4],)";
+  for (const auto& [line, said] : std::vector<std::pair<std::string, std::string>>{
+           {task + R"("lambda":[1,0]})", "lambda: allowed"},
+           {task + R"("lambda":[1,1e-50]})", "lambda: allowed"},  // 0 in float32
+           {task + R"("lambda":[1,1e39]})", "lambda: allowed"},
+           {start + R"("scored":[0,1,2,1]}]})", "scored: allowed: whole numbers from 0 to 1"},
+           {start + R"("scored":[0,1,257,1]}]})", "scored: allowed"},  // 1 in a byte
+           {start + R"("scored":[0,1,0.5,1]}]})", "scored: allowed"}}) {
+    EXPECT_REFUSED(ParseHostLine(line), said);
   }
 }
 

@@ -5,12 +5,16 @@
 
 #include <atomic>
 #include <cmath>
+#include <functional>
+#include <new>
 #include <sstream>
+#include <stdexcept>
 #include <streambuf>
 #include <utility>
 
 #include "eval/errors.h"
-#include "eval/external/token_files.h"
+#include "eval/external/shared_files.h"
+#include "kernels/device_error.h"
 #include "tests/support/temp_folder.h"
 
 namespace longrope {
@@ -86,12 +90,13 @@ WorkerService Service() {
 class WorkerServerTest : public ::testing::Test {
  protected:
   // All that it says to these lines after its hello.
-  static std::vector<WorkerAnswer> Talk(std::vector<Host::Line> lines) {
+  static std::vector<WorkerAnswer> Talk(std::vector<Host::Line> lines,
+                                        const WorkerService& service = Service()) {
     Answers answers;
     Host host(std::move(lines), answers);
     std::istream in(&host);
     std::ostream out(&answers);
-    ServeWorker(Service(), in, out);
+    ServeWorker(service, in, out);
     std::istringstream said(answers.str());
     std::string line;
     std::getline(said, line);
@@ -103,8 +108,9 @@ class WorkerServerTest : public ::testing::Test {
     return all;
   }
   // The answer to one task after a start.
-  static WorkerAnswer Ask(const std::string& start, const TaskMessage& task) {
-    const auto answers = Talk({{start, 1}, {LineOf(task), 1}, {"", 2}});
+  static WorkerAnswer Ask(const std::string& start, const TaskMessage& task,
+                          const WorkerService& service = Service()) {
+    const auto answers = Talk({{start, 1}, {LineOf(task), 1}, {"", 2}}, service);
     EXPECT_EQ(answers.size(), 1u);
     EXPECT_EQ(answers.at(0).task, task.task);
     return answers.at(0);
@@ -125,7 +131,7 @@ TEST_F(WorkerServerTest, AnswersTaskByTask) {
   Document some = FourTokens();
   some.scored = {1, 0, 1, 0};
   for (bool in_line : {false, true}) {
-    TokenFiles files(folder_ / "tokens");
+    SharedFiles files(folder_ / "tokens");
     const std::string start = LineOf(files.Share({FourTokens(), some}, in_line));
     EXPECT_EQ(Ask(start, TaskOn(0)).score, (Score{6, 3}));
     EXPECT_EQ(Ask(start, TaskOn(1)).score, (Score{2, 1}));
@@ -142,7 +148,7 @@ TEST_F(WorkerServerTest, AnswersTaskByTask) {
 }
 
 TEST_F(WorkerServerTest, WhatIsWrongWithDocumentsIsSaidByTheirTasks) {
-  TokenFiles files(folder_ / "tokens");
+  SharedFiles files(folder_ / "tokens");
   const auto said = [&](StartMessage start) {
     const WorkerAnswer answer = Ask(LineOf(start), TaskOn(0));
     EXPECT_EQ(answer.status, WorkerAnswer::Status::kFailed);
@@ -167,8 +173,31 @@ TEST_F(WorkerServerTest, WhatIsWrongWithDocumentsIsSaidByTheirTasks) {
   EXPECT_THAT(said(start), HasSubstr("cannot be"));
 }
 
+TEST_F(WorkerServerTest, WhateverFailsIsAnAnswer) {
+  SharedFiles files(folder_ / "tokens");
+  const std::string start = LineOf(files.Share({FourTokens()}, true));
+  const std::pair<std::function<void()>, const char*> failures[] = {
+      {[] { throw DeviceError(DeviceError::Kind::kOutOfMemory, "no room: 9 GB"); },
+       "no room: 9 GB"},
+      {[] { throw std::bad_alloc(); }, "out of memory"},
+      {[] { throw std::invalid_argument("too few keys"); }, "too few keys"}};
+  for (const auto& [fail, said] : failures) {
+    WorkerService unprepared = Service(), unscored = Service();
+    unprepared.prepare = [&fail = fail](int64_t) { fail(); };
+    unscored.score = [&fail = fail](const auto&...) -> std::optional<Score> {
+      fail();
+      return std::nullopt;
+    };
+    for (const WorkerService& service : {unprepared, unscored}) {
+      const WorkerAnswer answer = Ask(start, TaskOn(0), service);
+      EXPECT_EQ(answer.status, WorkerAnswer::Status::kFailed);
+      EXPECT_EQ(answer.message, said);
+    }
+  }
+}
+
 TEST_F(WorkerServerTest, EndsInTheMiddleOfATask) {
-  TokenFiles files(folder_ / "tokens");
+  SharedFiles files(folder_ / "tokens");
   const std::string start = LineOf(files.Share({FourTokens()}, true));
   const std::string endless = LineOf(TaskOn(0, 3));
   EXPECT_TRUE(Talk({{start, 1}, {endless, 1}, {LineOf(ShutdownMessage{}), 1}}).empty());

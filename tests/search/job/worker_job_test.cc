@@ -72,6 +72,22 @@ TEST_F(WorkerJobTest, ContradictionsAreRefusedWithTheirLine) {
   }
 }
 
+TEST_F(WorkerJobTest, ItsTextSaysNothingOfAnEngineAndOthersNothingOfWorkers) {
+  const std::string text = JobText(Read("backend: {command: [w], workers: 3}"));
+  EXPECT_NE(text.find("workers: 3"), std::string::npos) << text;
+  for (const char* key : {"threads:", "dtype:", "memory_gb:", "name: auto"}) {
+    EXPECT_EQ(text.find(key), std::string::npos) << text;
+  }
+  EXPECT_NE(JobText(Read("backend: {threads: 2}")).find("threads: 2"), std::string::npos);
+}
+
+TEST_F(WorkerJobTest, WithoutTheCommandItIsTheEngines) {
+  const Job job = Read("backend: {command: null, workers: 3, start_timeout: 4, threads: 2}");
+  EXPECT_FALSE(job.backend.workers.has_value());
+  EXPECT_FALSE(job.backend.start_timeout.has_value());
+  EXPECT_EQ(job.backend.threads, 2);
+}
+
 TEST_F(WorkerJobTest, StagesThatWorkersCannotDoAreRefused) {
   const std::string workers = "backend: {command: [w]}";
   const auto stages = [](const std::string& stage) { return "stages:\n  - {" + stage + "}\n"; };
@@ -90,8 +106,9 @@ TEST(WorkerModel, ItsOriginalLengthIsTheJobsElseTheWorkers) {
   stated.original_length = 2048;
   WorkerHello hello;
   hello.shape = {128, 1e6, 4096};
-  hello.given = FactorBucket{8192, {{1, 2}, 0, 1.1}};
-  EXPECT_EQ(StageModelOf(hello, {}), (StageModel{{128, 1e6, 4096}, hello.given}));
+  const FactorBucket longest{8192, {{1, 2}, 0, 1.1}};
+  hello.given = OwnFactors{"longrope", {{{4096, {{1, 1}, 0, 1.1}}, longest}}};
+  EXPECT_EQ(StageModelOf(hello, {}), (StageModel{{128, 1e6, 4096}, longest}));
   EXPECT_EQ(StageModelOf(hello, stated).shape.original_length, 2048);
   hello.shape.original_length = 0;
   EXPECT_EQ(StageModelOf(hello, stated).shape.original_length, 2048);

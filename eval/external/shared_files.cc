@@ -1,4 +1,4 @@
-#include "eval/external/token_files.h"
+#include "eval/external/shared_files.h"
 
 #include "eval/storage/digest.h"
 #include "eval/storage/files.h"
@@ -10,14 +10,14 @@ constexpr int64_t kMaxSharedBytes = int64_t{1} << 34;
 
 }  // namespace
 
-TokenFiles::~TokenFiles() {
+SharedFiles::~SharedFiles() {
   std::error_code left_to_the_user;
   if (std::filesystem::exists(folder_, left_to_the_user)) {
     std::filesystem::remove_all(folder_, left_to_the_user);
   }
 }
 
-SharedBytes TokenFiles::ShareBytes(std::string bytes, const char* suffix, bool in_line) {
+SharedBytes SharedFiles::ShareBytes(std::string bytes, const char* suffix, bool in_line) {
   if (in_line) return {"", "", std::move(bytes)};
   const std::string digest = Sha256Hex(bytes);
   const std::filesystem::path path = folder_ / (digest + suffix);
@@ -26,7 +26,7 @@ SharedBytes TokenFiles::ShareBytes(std::string bytes, const char* suffix, bool i
   return {path.string(), digest, ""};
 }
 
-StartMessage TokenFiles::Share(const std::vector<Document>& documents, bool in_line) {
+StartMessage SharedFiles::Share(const std::vector<Document>& documents, bool in_line) {
   StartMessage start;
   for (const Document& document : documents) {
     SharedDocument shared;

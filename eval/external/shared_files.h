@@ -10,12 +10,12 @@ namespace longrope {
 
 // Files named by the SHA-256 of what they hold, in a folder that is made when it is needed, and
 // removed with this object: with all that is left in it of processes that were killed.
-class TokenFiles {
+class SharedFiles {
  public:
-  explicit TokenFiles(std::filesystem::path folder) : folder_(std::move(folder)) {}
-  TokenFiles(const TokenFiles&) = delete;
-  TokenFiles& operator=(const TokenFiles&) = delete;
-  ~TokenFiles();
+  explicit SharedFiles(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  SharedFiles(const SharedFiles&) = delete;
+  SharedFiles& operator=(const SharedFiles&) = delete;
+  ~SharedFiles();
 
   // Writes the documents' files, or of `in_line` none. Throws FileError.
   StartMessage Share(const std::vector<Document>& documents, bool in_line);
