@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "eval/errors.h"
+#include "eval/shown_text.h"
 
 namespace longrope {
 namespace {
@@ -21,6 +22,7 @@ constexpr const char* kKvHeads = "llama.attention.head_count_kv";
 constexpr const char* kKeyLength = "llama.attention.key_length";
 constexpr const char* kScalingType = "llama.rope.scaling.type";
 constexpr const char* kScalingFactor = "llama.rope.scaling.factor";
+constexpr const char* kOldScalingFactor = "llama.rope.scale_linear";
 constexpr const char* kAttentionFactor = "llama.rope.scaling.attn_factor";
 constexpr const char* kOriginal = "llama.rope.scaling.original_context_length";
 
@@ -33,8 +35,8 @@ int Size(const GgufValues& values, const char* key, int64_t most = kMaxSize) {
 void RefuseWhatIsNotComputed(const GgufValues& values) {
   const std::string architecture = values.Text(kArchitecture).value_or("");
   if (architecture != "llama") {
-    values.Refuse(kArchitecture, "'" + Shown(architecture) +
-                                     "' is not supported; allowed: llama (Mistral's is llama too)");
+    values.Refuse(kArchitecture, Quoted(architecture) +
+                                     " is not supported; allowed: llama (Mistral's is llama too)");
   }
   if (values.Integer("llama.expert_count", 0, kMaxSize).value_or(0) > 0) {
     values.Refuse("llama.expert_count", "mixtures of experts are not supported; allowed: 0");
@@ -135,6 +137,12 @@ double Positive(const GgufValues& values, const char* key, double standard) {
   return number;
 }
 
+// 0 means none.
+double ScalingFactor(const GgufValues& values) {
+  const char* key = values.Has(kScalingFactor) ? kScalingFactor : kOldScalingFactor;
+  return values.Number(key) == 0 ? 1 : Positive(values, key, 1);
+}
+
 void Multiply(const std::vector<float>& by, RopeFactors* factors) {
   for (size_t i = 0; i < by.size(); ++i) factors->lambda[i] *= by[i];
 }
@@ -181,9 +189,9 @@ std::optional<OwnFactors> ReadOwnFactors(const GgufFile& file, const ModelConfig
   const std::string type = values.Text(kScalingType).value_or("linear");
   if (type != "none" && type != "linear" && type != "yarn" && type != "longrope") {
     values.Refuse(kScalingType,
-                  "'" + Shown(type) + "' is not supported; allowed: none, linear, yarn, longrope");
+                  Quoted(type) + " is not supported; allowed: none, linear, yarn, longrope");
   }
-  const double scale = type == "none" ? 1 : Positive(values, kScalingFactor, 1);
+  const double scale = type == "none" ? 1 : ScalingFactor(values);
   const double attention = Positive(values, kAttentionFactor, 1);
   if (type == "longrope") return ReadLongrope(file, model, scale, attention, longest);
   RefuseTensor(file, kShortFactorsName, type);
@@ -225,6 +233,9 @@ ModelConfig GgufConfig(const GgufFile& file, const ConfigOverrides& overrides) {
   if (!longest) values.Refuse(kContext, "missing");
   const auto original = values.Integer(kOriginal, kMinLength, kMaxLength);
   model.original_length = overrides.original_length.value_or(original.value_or(*longest));
+  if (!overrides.original_length && !original) {
+    model.original_from = std::string(kContext) + " of the GGUF file";
+  }
   model.own_factors = ReadOwnFactors(file, model, *longest);
   return model;
 }

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "eval/errors.h"
+#include "eval/shown_text.h"
 
 namespace longrope {
 namespace {
@@ -76,12 +77,6 @@ std::string Allowed(int64_t low, int64_t high) {
 }
 
 }  // namespace
-
-std::string Shown(std::string_view name) {
-  constexpr size_t kMaxShown = 100;
-  return name.size() <= kMaxShown ? std::string(name)
-                                  : std::string(name.substr(0, kMaxShown)) + "...";
-}
 
 GgufCursor::GgufCursor(std::span<const std::byte> bytes, std::string name)
     : bytes_(bytes), name_(std::move(name)) {}
@@ -163,7 +158,7 @@ GgufValues::GgufValues(GgufCursor& cursor, uint64_t count) : name_(cursor.name()
       cursor.Refuse("a key of " + std::to_string(key.size()) + " bytes; allowed: 1 to " +
                     std::to_string(kMaxKeyBytes));
     }
-    if (values_.contains(key)) cursor.Refuse("key '" + Shown(key) + "' stands twice");
+    if (values_.contains(key)) cursor.Refuse("key " + Quoted(key) + " stands twice");
     values_.emplace(key, ReadValue(cursor));
   }
 }
@@ -229,6 +224,11 @@ std::optional<int64_t> GgufValues::Integer(std::string_view key, int64_t low, in
     Refuse(key, (number ? std::to_string(*number) : "above 2^63") + Allowed(low, high));
   }
   return number;
+}
+
+std::optional<uint64_t> GgufValues::Count(std::string_view key) const {
+  const Value* value = FindArray(key, "values");
+  return value ? std::optional(value->count) : std::nullopt;
 }
 
 std::optional<std::vector<std::string_view>> GgufValues::Texts(std::string_view key) const {

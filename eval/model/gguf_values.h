@@ -34,9 +34,6 @@ class GgufCursor {
   size_t at_ = 0;
 };
 
-// A name of a hostile file as an error shows it: cut.
-std::string Shown(std::string_view name);
-
 // All keys with their values; views into the file they come from. The getters throw InputError
 // "<file>: <key>: ..." for a value of another type or out of range, and give nullopt where the key
 // is missing.
@@ -55,6 +52,8 @@ class GgufValues {
   std::optional<double> Number(std::string_view key) const;  // finite
   // A whole number in [low, high], of any integer type.
   std::optional<int64_t> Integer(std::string_view key, int64_t low, int64_t high) const;
+  // Elements of an array.
+  std::optional<uint64_t> Count(std::string_view key) const;
   // Arrays. The texts are whatever bytes stand in the file.
   std::optional<std::vector<std::string_view>> Texts(std::string_view key) const;
   std::optional<std::vector<float>> Floats(std::string_view key) const;  // of float32, finite

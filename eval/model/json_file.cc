@@ -22,7 +22,7 @@ std::string Reason(const std::string& what) {
 
 }  // namespace
 
-Json ParseJson(std::string_view text, const std::string& name) {
+Json ParseJson(std::string_view text, const std::string& name, const JsonWatch& watch) {
   constexpr int kMaxDepth = 64;
   // The library would take a NUL for the end and not look at what follows.
   if (const size_t nul = text.find('\0'); nul != std::string_view::npos) {
@@ -30,10 +30,11 @@ Json ParseJson(std::string_view text, const std::string& name) {
   }
   std::vector<std::set<std::string>> keys;  // of the objects that are open
   // Throws where the fault stands: what follows may be long, and is not worth its memory.
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
+  const auto see = [&](int depth, Json::parse_event_t event, Json& parsed) {
     if (depth > kMaxDepth) {
       throw InputError(name + ": nested deeper than " + std::to_string(kMaxDepth) + " levels");
     }
+    if (watch) watch(depth, event, parsed);
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
     if (event == Json::parse_event_t::object_end) keys.pop_back();
     if (event == Json::parse_event_t::key) {
@@ -45,7 +46,7 @@ Json ParseJson(std::string_view text, const std::string& name) {
     return true;
   };
   try {
-    return Json::parse(text, watch);
+    return Json::parse(text, see);
   } catch (const Json::exception& error) {
     throw InputError(name + ": not valid JSON: " + Reason(error.what()));
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -12,8 +13,13 @@ namespace longrope {
 
 using Json = nlohmann::json;
 
+// Sees every event while a text is parsed, before a value is kept; throws where it has seen enough.
+// `depth`: containers around it, begins of containers not counting themselves. `parsed`: of events
+// key and value.
+using JsonWatch = std::function<void(int depth, Json::parse_event_t event, const Json& parsed)>;
+
 // Parses text; throws InputError "<name>: not valid JSON: ..." (duplicate keys refused).
-Json ParseJson(std::string_view text, const std::string& name);
+Json ParseJson(std::string_view text, const std::string& name, const JsonWatch& watch = {});
 // An object of typed members; every error is an InputError "<name>: <key>: ...".
 class JsonObject {
  public:

@@ -106,6 +106,12 @@ int64_t ModelConfig::OriginalLength() const {
   return *original_length;
 }
 
+std::string ModelConfig::OriginalNote() const {
+  if (original_from.empty()) return "";
+  return "original length " + std::to_string(OriginalLength()) + " tokens, from " + original_from +
+         " (set model.original_length if the model was trained on fewer)";
+}
+
 RopeShape ModelConfig::Rope() const { return {shape.head_dim, rope_base, OriginalLength()}; }
 
 ModelConfig ReadModelConfig(const std::filesystem::path& folder, const ConfigOverrides& overrides) {

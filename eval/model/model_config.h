@@ -28,11 +28,15 @@ struct ModelConfig {
   // From the job, else original_max_position_embeddings, else a LLaMA's max_position_embeddings.
   // A Mistral's cannot be told from its config: empty unless stated.
   std::optional<int64_t> original_length;
+  // Not empty where that is a guess that its user should know of: from where it was taken.
+  std::string original_from;
   std::optional<OwnFactors> own_factors;  // of a model whose rotation is rescaled
   bool paired_heads = false;  // rows of queries and keys are stored pair by pair (weights.h)
 
   // Throws InputError if the original length is unknown, telling how to state it.
   int64_t OriginalLength() const;
+  // One line of that guess and of what to do about it; "" for none.
+  std::string OriginalNote() const;
   RopeShape Rope() const;  // calls OriginalLength()
 };
 

@@ -1,9 +1,14 @@
 #include "eval/model/model_source.h"
 
+#include <algorithm>
+#include <cctype>
+#include <cstring>
+
 #include "eval/errors.h"
 #include "eval/model/gguf_model.h"
 #include "eval/model/json_file.h"
 #include "eval/model/model_folder.h"
+#include "eval/storage/files.h"
 
 namespace longrope {
 namespace {
@@ -19,17 +24,33 @@ bool IsLaterPart(const std::string& name) {
          suffix.find_first_not_of("0123456789", 1) == 6;
 }
 
+bool IsNamedGguf(const fs::path& path) {
+  return std::ranges::equal(
+      path.extension().string(), std::string_view(".gguf"),
+      [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; });
+}
+
+bool BeginsAsGguf(const fs::path& path) {
+  constexpr std::string_view kMagic = "GGUF";
+  const MappedFile file(path);
+  return file.bytes().size() >= kMagic.size() &&
+         std::memcmp(file.bytes().data(), kMagic.data(), kMagic.size()) == 0;
+}
+
 }  // namespace
 
 std::optional<fs::path> GgufFileOf(const fs::path& path) {
   std::error_code ignored;
   if (!fs::is_directory(path, ignored)) {
-    return path.extension() == ".gguf" ? std::optional(path) : std::nullopt;
+    if (IsNamedGguf(path)) return path;  // damaged or missing, too: the reader says what it lacks
+    if (!fs::is_regular_file(path, ignored)) return std::nullopt;
+    if (BeginsAsGguf(path)) return path;
+    throw InputError(path.string() + ": is neither a folder nor a GGUF file");
   }
   if (fs::exists(path / "config.json", ignored)) return std::nullopt;
   std::optional<fs::path> found;
   for (const auto& entry : fs::directory_iterator(path, ignored)) {
-    if (entry.path().extension() != ".gguf") continue;
+    if (!IsNamedGguf(entry.path())) continue;
     if (IsLaterPart(entry.path().filename().string())) continue;
     if (found) {
       throw InputError(path.string() +

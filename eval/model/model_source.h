@@ -24,9 +24,10 @@ class ModelSource : public WeightSource {
   virtual std::string FindNonFinite() const = 0;
 };
 
-// The GGUF file that a model's path means: the path itself if it ends in .gguf; or the only GGUF
-// file, or the first part of the only split one, of a folder without config.json. nullopt: a
-// Hugging Face folder. Throws InputError for a folder of several GGUF files.
+// The GGUF file that a model's path means: a file that begins as GGUF does or that is named
+// *.gguf; or the only *.gguf, or the first part of the only split one, of a folder without
+// config.json. nullopt: a Hugging Face folder. Throws InputError for a folder of several GGUF files
+// and for any other file.
 std::optional<std::filesystem::path> GgufFileOf(const std::filesystem::path& path);
 
 // Throws InputError if the path means one; `what` needs a Hugging Face folder.

@@ -1,7 +1,5 @@
 #include "eval/storage/byte_source.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "eval/storage/archive.h"
@@ -13,34 +11,22 @@ namespace {
 
 class PlainFile final : public ByteSource {
  public:
-  explicit PlainFile(const std::filesystem::path& path)
-      : path_(path),
-        file_(RetryInterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); })) {
-    if (file_ < 0) ThrowFileError(path, "cannot be opened");
-    struct stat status {};
-    if (::fstat(file_, &status) != 0 || !S_ISREG(status.st_mode)) {
-      ::close(file_);
-      throw FileError(path.string() + ": is not a regular file");
-    }
-    size_ = status.st_size;
-  }
-  PlainFile(const PlainFile&) = delete;
-  PlainFile& operator=(const PlainFile&) = delete;
-  ~PlainFile() override { ::close(file_); }
+  explicit PlainFile(const std::filesystem::path& path) : path_(path), handle_(path) {}
 
   size_t Read(std::span<std::byte> into) override {
-    const ssize_t got = RetryInterrupted([&] { return ::read(file_, into.data(), into.size()); });
+    const ssize_t got =
+        RetryInterrupted([&] { return ::read(handle_.file(), into.data(), into.size()); });
     if (got < 0) ThrowFileError(path_, "cannot be read");
     position_ += got;
     return static_cast<size_t>(got);
   }
   int64_t position() const override { return position_; }
-  int64_t size() const override { return size_; }
+  int64_t size() const override { return handle_.size(); }
 
  private:
   std::filesystem::path path_;
-  int file_;
-  int64_t position_ = 0, size_ = 0;
+  ReadHandle handle_;
+  int64_t position_ = 0;
 };
 
 }  // namespace

@@ -18,30 +18,6 @@ fs::path FolderOf(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
-// An open file descriptor for reading.
-class ReadHandle {
- public:
-  explicit ReadHandle(const fs::path& path)
-      : file_(RetryInterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); })) {
-    if (file_ < 0) ThrowFileError(path, "cannot be opened");
-    struct stat status {};
-    if (::fstat(file_, &status) != 0 || !S_ISREG(status.st_mode)) {
-      ::close(file_);
-      throw FileError(path.string() + ": is not a regular file");
-    }
-    size_ = static_cast<size_t>(status.st_size);
-  }
-  ReadHandle(const ReadHandle&) = delete;
-  ReadHandle& operator=(const ReadHandle&) = delete;
-  ~ReadHandle() { ::close(file_); }
-  int file() const { return file_; }
-  size_t size() const { return size_; }
-
- private:
-  int file_;
-  size_t size_ = 0;
-};
-
 // False, with errno, if not all could be written.
 bool WriteAll(FileSystem& files, int file, std::string_view bytes) {
   while (!bytes.empty()) {
@@ -105,6 +81,21 @@ void ThrowFileError(const fs::path& path, const std::string& what) {
   throw FileError(path.string() + ": " + what + ": " + std::generic_category().message(reason));
 }
 
+ReadHandle::ReadHandle(const fs::path& path)
+    : file_(RetryInterrupted(
+          // Without O_NONBLOCK a FIFO that nobody writes to would wait here for ever.
+          [&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); })) {
+  if (file_ < 0) ThrowFileError(path, "cannot be opened");
+  struct stat status {};
+  if (::fstat(file_, &status) != 0 || !S_ISREG(status.st_mode)) {
+    ::close(file_);
+    throw FileError(path.string() + ": is not a regular file");
+  }
+  size_ = status.st_size;
+}
+
+ReadHandle::~ReadHandle() { ::close(file_); }
+
 void ReplaceFile(FileSystem& files, const fs::path& path, std::string_view bytes) {
   {
     Temporary temporary(files, path);
@@ -148,11 +139,11 @@ void SweepTemporaries(FileSystem& files, const fs::path& folder) {
 
 std::string ReadFile(const fs::path& path, int64_t max_bytes) {
   ReadHandle handle(path);
-  if (handle.size() > static_cast<size_t>(max_bytes)) {
+  if (handle.size() > max_bytes) {
     throw FileError(path.string() + ": has " + std::to_string(handle.size()) +
                     " bytes, allowed are " + std::to_string(max_bytes));
   }
-  std::string bytes(handle.size(), '\0');
+  std::string bytes(static_cast<size_t>(handle.size()), '\0');
   size_t filled = 0;
   while (filled < bytes.size()) {
     const ssize_t got = RetryInterrupted(
@@ -167,10 +158,11 @@ std::string ReadFile(const fs::path& path, int64_t max_bytes) {
 MappedFile::MappedFile(const fs::path& path) {
   ReadHandle handle(path);
   if (handle.size() == 0) return;
-  void* data = ::mmap(nullptr, handle.size(), PROT_READ, MAP_PRIVATE, handle.file(), 0);
+  const auto size = static_cast<size_t>(handle.size());
+  void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, handle.file(), 0);
   if (data == MAP_FAILED) ThrowFileError(path, "cannot be mapped");
   data_ = static_cast<const std::byte*>(data);
-  size_ = handle.size();
+  size_ = size;
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept

@@ -21,6 +21,22 @@ class FileError : public InputError {
 // Throws FileError: "<path>: <what>: <reason of errno>".
 [[noreturn]] void ThrowFileError(const std::filesystem::path& path, const std::string& what);
 
+// A regular file, open for reading. Throws FileError for anything else, FIFOs and devices too,
+// without waiting for them.
+class ReadHandle {
+ public:
+  explicit ReadHandle(const std::filesystem::path& path);
+  ReadHandle(const ReadHandle&) = delete;
+  ReadHandle& operator=(const ReadHandle&) = delete;
+  ~ReadHandle();
+  int file() const { return file_; }
+  int64_t size() const { return size_; }  // bytes, when it was opened
+
+ private:
+  int file_;
+  int64_t size_ = 0;
+};
+
 // Replaces `path` by `bytes`: temporary in the same folder, write, fsync, close, rename, fsync of
 // the folder. On failure throws FileError; the old file stands and the temporary is gone.
 void ReplaceFile(FileSystem& files, const std::filesystem::path& path, std::string_view bytes);

@@ -8,7 +8,6 @@ namespace longrope {
 namespace {
 
 constexpr size_t kLongText = 16'000'000;  // bytes that take a tokenizer some seconds
-constexpr int64_t kAround = 64;           // tokens more than bytes
 
 }  // namespace
 
@@ -22,7 +21,7 @@ TokenizedBooks::TokenizedBooks(std::unique_ptr<Corpus> corpus, const Tokenizer* 
 
 int64_t TokenizedBooks::MostTokens(size_t index) const {
   const auto bytes = corpus_->Bytes(index);
-  return bytes ? *bytes + kAround : Books::MostTokens(index);
+  return bytes ? tokenizer_->MostTokens(*bytes) : Books::MostTokens(index);
 }
 
 void TokenizedBooks::WillRead(std::span<const size_t> indices) const {

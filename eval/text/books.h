@@ -40,8 +40,7 @@ class TokenizedBooks final : public Books {
   std::string Title(size_t index) const override { return corpus_->Title(index); }
   std::vector<int32_t> Tokens(size_t index) const override;
   std::vector<int32_t> Prefix() const override { return tokenizer_->Prefix(); }
-  // Where the length of the text is known: a byte is a token at most, but for a few that a
-  // tokenizer puts around it.
+  // By the tokenizer, where the length of the text is known.
   int64_t MostTokens(size_t index) const override;
   void WillRead(std::span<const size_t> indices) const override;
 

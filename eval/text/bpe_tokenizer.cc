@@ -1,6 +1,7 @@
 #include "eval/text/bpe_tokenizer.h"
 
 #include "eval/errors.h"
+#include "eval/text/most_tokens.h"
 #include "eval/text/utf8.h"
 
 namespace longrope {
@@ -9,7 +10,8 @@ namespace {
 class BpeTokenizer final : public Tokenizer {
  public:
   explicit BpeTokenizer(BpeDescription description)
-      : prefix_(std::move(description.prefix)),
+      : per_byte_(MostTokensPerByte(description)),
+        prefix_(std::move(description.prefix)),
         digest_(std::move(description.digest)),
         raw_tokens_(description.raw_tokens),
         normalizer_(std::move(description.normalizer)),
@@ -32,6 +34,9 @@ class BpeTokenizer final : public Tokenizer {
     });
     return tokens;
   }
+  int64_t MostTokens(int64_t bytes) const override {
+    return per_byte_ * bytes + kTokensAround + static_cast<int64_t>(prefix_.size());
+  }
   std::vector<int32_t> Prefix() const override { return prefix_; }
   const std::string& Digest() const override { return digest_; }
 
@@ -44,6 +49,7 @@ class BpeTokenizer final : public Tokenizer {
     });
   }
 
+  int64_t per_byte_;
   std::vector<int32_t> prefix_;
   std::string digest_;
   AddedTokens raw_tokens_;

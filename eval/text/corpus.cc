@@ -202,9 +202,11 @@ std::unique_ptr<Corpus> OpenCorpus(const CorpusOptions& options) {
   } else if (path.extension() == ".txt") {
     corpus = std::make_unique<FolderCorpus>(std::vector{path});
   } else {
-    throw InputError(options.key + ": " + path.string() +
-                     ": allowed: a folder of .txt files, a .txt file; .jsonl, .jsonl.gz, "
-                     ".jsonl.zst, .tar, .tar.gz, .tgz, .tar.zst, or a folder of those");
+    throw InputError(
+        options.key + ": " + path.string() +
+        ": allowed: a folder of .txt files, a .txt file; .jsonl, .jsonl.gz, "
+        ".jsonl.zst, .tar, .tar.gz, .tgz, .tar.zst, or a folder of those (files of token "
+        "ids need data.tokens)");
   }
   if (corpus->size() == 0) {
     throw InputError(options.key + ": " + path.string() + ": holds no text" +

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "eval/shown_text.h"
 #include "eval/storage/digest.h"
 #include "eval/text/split_patterns.h"
 #include "eval/text/tokenizer_json.h"
@@ -13,6 +14,8 @@ namespace {
 
 constexpr char kMark[] = "\u2581";
 constexpr size_t kMaxPieceBytes = 512;
+// Twice the largest vocabularies: what is refused for something else is to cost little.
+constexpr int64_t kMaxTokens = 1 << 19;
 
 // tokenizer.ggml.token_type
 enum TokenType : int64_t { kNormal = 1, kUnknown, kControl, kUserDefined, kUnused, kByte };
@@ -20,14 +23,17 @@ enum TokenType : int64_t { kNormal = 1, kUnknown, kControl, kUserDefined, kUnuse
 class Reader {
  public:
   Reader(const GgufValues& values, int64_t vocab) : values_(values) {
-    const auto tokens = values.Texts(kTokens);
-    if (!tokens) values.Refuse(kTokens, "missing");
-    tokens_ = *tokens;
-    const auto count = static_cast<int64_t>(tokens_.size());
+    if (!values.Has(kTokens)) values.Refuse(kTokens, "missing");
+    const auto count = static_cast<int64_t>(*values.Count(kTokens));
+    if (count > kMaxTokens) {
+      values.Refuse(
+          kTokens, std::to_string(count) + " tokens; allowed: up to " + std::to_string(kMaxTokens));
+    }
     if (count > vocab) {
       values.Refuse(kTokens, std::to_string(count) + " tokens; the model has " +
                                  std::to_string(vocab) + " embeddings");
     }
+    tokens_ = *values.Texts(kTokens);
     types_ =
         values.Integers(kTypes, 0, kByte).value_or(std::vector<int64_t>(tokens_.size(), kNormal));
     if (types_.size() != tokens_.size()) RefuseCount(kTypes, types_.size());
@@ -66,6 +72,7 @@ class Reader {
   }
 
   void ReadByteLevel() {
+    const auto merges = ReadMerges();
     AddIds([](int64_t) { return true; });
     const std::string pre = values_.Text(kPre).value_or("default");
     auto named = PreTokenizerOf(pre, values_.name() + ": " + kPre);
@@ -73,19 +80,33 @@ class Reader {
     result_.normalizer = std::move(named.normalizer);
     result_.vocabulary.byte_level = true;
     result_.vocabulary.ignore_merges = named.ignore_merges;
-    const auto merges = values_.Texts(kMerges);
-    if (!merges) values_.Refuse(kMerges, "missing");
-    for (size_t i = 0; i < merges->size(); ++i) AddMerge((*merges)[i], i);
+    for (size_t i = 0; i < merges.size(); ++i) AddMerge(merges[i], i);
     AddFoundTokens(&result_.raw_tokens,
                    [](int64_t type) { return type == kControl || type == kUserDefined; });
     AddPrefix(named.add_bos, std::nullopt);
   }
 
+  // Two words each, as far as can be told before the tokens are gathered.
+  std::vector<std::string_view> ReadMerges() const {
+    if (!values_.Has(kMerges)) values_.Refuse(kMerges, "missing");
+    // Each token is the product of some; real files have two or three merges a token.
+    const uint64_t count = *values_.Count(kMerges), most = 8 * tokens_.size() + (1 << 12);
+    if (count > most) {
+      values_.Refuse(kMerges, std::to_string(count) + " merges for " +
+                                  std::to_string(tokens_.size()) + " tokens; allowed: up to " +
+                                  std::to_string(most));
+    }
+    std::vector<std::string_view> merges = *values_.Texts(kMerges);
+    for (size_t i = 0; i < merges.size(); ++i) {
+      if (std::ranges::count(merges[i], ' ') != 1) {
+        RefuseToken(kMerges, i, "expected two tokens and a space between");
+      }
+    }
+    return merges;
+  }
+
   void AddMerge(std::string_view entry, size_t i) {
     const size_t space = entry.find(' ');
-    if (space == std::string_view::npos || entry.find(' ', space + 1) != std::string_view::npos) {
-      RefuseToken(kMerges, i, "expected two tokens and a space between");
-    }
     const auto find = [&](const std::string& token) {
       const auto found = result_.vocabulary.ids.find(token);
       if (token.empty() || found == result_.vocabulary.ids.end()) {
@@ -126,8 +147,7 @@ class Reader {
       const std::string_view token = tokens_[i];
       if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>' ||
           kDigits.find(token[3]) == kDigits.npos || kDigits.find(token[4]) == kDigits.npos) {
-        RefuseToken(kTokens, i,
-                    Quoted(std::string(token)) + " is of type byte; allowed: <0x00> to <0xFF>");
+        RefuseToken(kTokens, i, Quoted(token) + " is of type byte; allowed: <0x00> to <0xFF>");
       }
     }
   }
@@ -165,6 +185,7 @@ class Reader {
   // The ids of the tokens whose types are wanted; all must be different texts.
   template <typename Wanted>
   void AddIds(const Wanted& wanted) {
+    result_.vocabulary.ids.reserve(tokens_.size());
     for (size_t i = 0; i < tokens_.size(); ++i) {
       std::string token(tokens_[i]);
       if (FindInvalidUtf8(token) != std::string_view::npos) {

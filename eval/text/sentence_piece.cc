@@ -5,6 +5,7 @@
 #include "eval/errors.h"
 #include "eval/storage/digest.h"
 #include "eval/storage/files.h"
+#include "eval/text/most_tokens.h"
 
 // Exported by the library, declared in none of its public headers.
 namespace sentencepiece::logging {
@@ -36,6 +37,7 @@ class SentencePieceTokenizer final : public Tokenizer {
       }
       prefix_.push_back(processor_.bos_id());
     }
+    per_byte_ = MostTokensPerByte(bytes, !processor_.IsUnknown(processor_.PieceToId("\u2581")));
     digest_ = Sha256Hex(bytes + (add_bos ? "+bos" : ""));
   }
 
@@ -47,12 +49,16 @@ class SentencePieceTokenizer final : public Tokenizer {
     tokens.insert(tokens.end(), ids.begin(), ids.end());
     return tokens;
   }
+  int64_t MostTokens(int64_t bytes) const override {
+    return per_byte_ == 0 ? Tokenizer::MostTokens(bytes) : per_byte_ * bytes + kTokensAround;
+  }
   std::vector<int32_t> Prefix() const override { return prefix_; }
   const std::string& Digest() const override { return digest_; }
 
  private:
   sentencepiece::SentencePieceProcessor processor_;
   std::vector<int32_t> prefix_;
+  int64_t per_byte_ = 0;
   std::string digest_;
 };
 

@@ -1,10 +1,12 @@
 #include "eval/text/tokenizer_json.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 
 #include "eval/errors.h"
+#include "eval/shown_text.h"
 #include "eval/storage/digest.h"
 #include "eval/storage/files.h"
 
@@ -15,21 +17,65 @@ constexpr size_t kMaxFileBytes = 64 << 20;
 
 using Ids = std::unordered_map<std::string, int32_t>;
 
+// Refuses a file while it is parsed, before what cannot be a tokenizer of the model takes memory.
+class Watch {
+ public:
+  Watch(std::string name, int64_t vocab) : name_(std::move(name)), vocab_(vocab) {}
+
+  void See(int depth, Json::parse_event_t event, const Json& parsed) {
+    using Event = Json::parse_event_t;
+    if (event == Event::object_end || event == Event::array_end) return;
+    if (depth == 0 && event != Event::object_start) {
+      throw InputError(name_ + ": expected a JSON object");
+    }
+    if (event == Event::key) return SeeKey(depth, parsed.get_ref<const std::string&>());
+    if (depth < 3 || part_ != "model") return Count(&others_, kMaxOthers, "values");
+    if (inner_ == "merges") {
+      // A merge is a text or a pair of them.
+      if (depth == 3) return Count(&merges_, MostMerges(), "merges");
+      return Count(&halves_, 2 * MostMerges(), "halves of merges");
+    }
+    if (inner_ != "vocab" || depth > 3) Count(&others_, kMaxOthers, "values");
+  }
+
+ private:
+  static constexpr int64_t kMaxOthers = 1 << 18;  // values beside vocabulary and merges
+
+  // Each token is the product of some; real files have two or three merges a token.
+  int64_t MostMerges() const { return std::min<int64_t>(8 * vocab_ + (1 << 12), 1 << 21); }
+
+  void SeeKey(int depth, const std::string& key) {
+    if (depth == 1) {
+      constexpr const char* kKnown[] = {"version",        "truncation", "padding",
+                                        "added_tokens",   "normalizer", "pre_tokenizer",
+                                        "post_processor", "decoder",    "model"};
+      if (std::find(std::begin(kKnown), std::end(kKnown), key) == std::end(kKnown)) {
+        throw InputError(name_ + ": " + Shown(key) + ": unknown key");
+      }
+      part_ = key;
+    }
+    if (depth == 2) inner_ = key;
+    if (depth == 3 && part_ == "model" && inner_ == "vocab") {
+      Count(&tokens_, vocab_, "tokens (vocab_size)");
+    }
+  }
+  void Count(int64_t* count, int64_t most, const char* what) const {
+    if (++*count <= most) return;
+    throw InputError(name_ + ": too large: allowed are " + std::to_string(most) + " " + what);
+  }
+
+  std::string name_;
+  int64_t vocab_;
+  std::string part_, inner_;  // the keys around
+  int64_t tokens_ = 0, merges_ = 0, halves_ = 0, others_ = 0;
+};
+
 class Reader {
  public:
   Reader(Json root, std::string name, int64_t vocab)
       : root_(std::move(root)), name_(std::move(name)), vocab_(vocab) {}
 
   BpeDescription Run() {
-    if (!root_.is_object()) throw InputError(name_ + ": expected a JSON object");
-    for (const auto& [key, value] : root_.items()) {
-      constexpr const char* kKnown[] = {"version",        "truncation", "padding",
-                                        "added_tokens",   "normalizer", "pre_tokenizer",
-                                        "post_processor", "decoder",    "model"};
-      if (std::find(std::begin(kKnown), std::end(kKnown), key) == std::end(kKnown)) {
-        throw InputError(name_ + ": " + key + ": unknown key");
-      }
-    }
     result_.normalizer = ReadNormalizer(Part("normalizer"), name_ + ": normalizer");
     bool byte_level = false;
     result_.pre_tokenizer =
@@ -160,7 +206,9 @@ BpeDescription ReadTokenizerJson(const std::filesystem::path& path, const BosCho
     throw InputError(path.string() + ": has " + std::to_string(bytes.size()) +
                      " bytes, allowed are " + std::to_string(kMaxFileBytes));
   }
-  Reader reader(ParseJson(bytes, path.string()), path.string(), vocab);
+  Watch watch(path.string(), vocab);
+  Json root = ParseJson(bytes, path.string(), std::bind_front(&Watch::See, &watch));
+  Reader reader(std::move(root), path.string(), vocab);
   BpeDescription result = reader.Run();
   const std::string config = (path.parent_path() / "tokenizer_config.json").string();
   if (bos.add.has_value()) result.prefix.clear();
@@ -172,14 +220,6 @@ BpeDescription ReadTokenizerJson(const std::filesystem::path& path, const BosCho
   for (const int32_t id : result.prefix) prefix += " " + std::to_string(id);
   result.digest = Sha256Hex(std::string(bytes) + "+prefix" + prefix);
   return result;
-}
-
-std::string Quoted(const std::string& text) {
-  constexpr size_t kMax = 60;
-  if (text.size() <= kMax) return "'" + text + "'";
-  size_t end = kMax;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return "'" + text.substr(0, end) + "...'";
 }
 
 void CheckKeys(const JsonObject& object, std::initializer_list<const char*> known) {

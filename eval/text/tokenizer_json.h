@@ -33,8 +33,6 @@ std::vector<NormalizerStep> ReadNormalizer(const Json& json, const std::string& 
 std::vector<PreTokenizerStep> ReadPreTokenizer(const Json& json, const std::string& name,
                                                bool* byte_level);
 BpeVocabulary ReadBpeVocabulary(const JsonObject& model, int64_t vocab);
-// A text quoted for a message, cut off where it is long.
-std::string Quoted(const std::string& text);
 // Refuses keys that are not among `known`: they might change ids.
 void CheckKeys(const JsonObject& object, std::initializer_list<const char*> known);
 

@@ -1,4 +1,5 @@
 #include "eval/errors.h"
+#include "eval/shown_text.h"
 #include "eval/text/tokenizer_json.h"
 
 namespace longrope {

@@ -269,6 +269,7 @@ int DryRun(const Job& job, const DryRunOptions& options) {
   std::cout << "# the resolved job\n"
             << JobText(job) << "\n# what it will take, with engine " << engine->name() << " on "
             << engine->Threads() << " threads\n";
+  if (const std::string note = config.OriginalNote(); !note.empty()) std::cout << note << "\n";
   Costs costs(job, options, config, *engine);
   for (const StageOptions& stage : job.stages) costs.Print(stage);
   costs.PrintTotal();

@@ -19,12 +19,16 @@ void AddModelArguments(CLI::App& command, ModelArguments* arguments, bool requir
                   "Hugging Face folder (LLaMA or Mistral), or GGUF file")
       ->required(required);
   command
-      .add_option("--original", arguments->original,
-                  "Original length in tokens, over config.json; a Mistral's must be given")
+      .add_option(
+          "--original", arguments->original,
+          "Original length in tokens, over what the model's files say; a Mistral's must be given")
       ->check(CLI::Range(int64_t{2}, int64_t{1} << 32));
-  command.add_option("--rope-base", arguments->rope_base, "Base of the rotation, over config.json")
+  command
+      .add_option("--rope-base", arguments->rope_base,
+                  "Base of the rotation, over what the model's files say")
       ->check(CLI::Range(1.001, 1e12));
-  command.add_option("--head-dim", arguments->head_dim, "Head size, over config.json")
+  command
+      .add_option("--head-dim", arguments->head_dim, "Head size, over what the model's files say")
       ->check(CLI::Range(int64_t{2}, int64_t{4096}));
 }
 

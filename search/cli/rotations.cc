@@ -29,7 +29,7 @@ void AddRotationArguments(CLI::App& command, RotationArguments* arguments) {
       command
           .add_option("--method", arguments->method,
                       "none (plain), pi, ntk, dynamic-ntk or yarn; without it and --factors the "
-                      "rotation is the one of config.json")
+                      "rotation is the one of the model's files")
           ->excludes(factors);
   command
       .add_option("--target", arguments->target,

@@ -59,6 +59,9 @@ void ModelStages::Open(const std::string& path) {
         job_.backend, [this](const std::string& line) { observer_.OnMessage(line); }));
   }
   source_ = OpenModel(path, OverridesOf(job_.model));
+  if (const std::string note = source_->config().OriginalNote(); !note.empty()) {
+    observer_.OnMessage(note);
+  }
   path_ = path;
 }
 

@@ -177,13 +177,16 @@ void CheckStageTexts(const Job& job, const StageOptions& stage, const Reading& r
     }
     return;
   }
+  const std::string hint = ", data.separator (the id between the texts of a file of tokens)";
+  const bool unmarked = job.data.tokens && !job.data.separator;
   for (const Part& part : StageBooks(job.data, stage, reading).Parts()) {
     const auto books = std::ranges::count(part.books, true);
     if (books >= part.count || (job.data.join && books > 0)) continue;
     throw InputError("data: stage " + stage.name + " is to draw " + std::to_string(part.count) +
                      " documents from " + std::to_string(books) +
                      " books, and no book serves two; allowed: more books, fewer documents, "
-                     "data.join: true");
+                     "data.join: true" +
+                     (unmarked ? hint : ""));
   }
 }
 

@@ -17,6 +17,7 @@ class ByteTokenizer final : public Tokenizer {
     for (char c : text) ids.push_back(static_cast<unsigned char>(c));
     return ids;
   }
+  int64_t MostTokens(int64_t bytes) const override { return bytes + 1; }
   std::vector<int32_t> Prefix() const override {
     return bos_ ? std::vector<int32_t>{1} : std::vector<int32_t>{};
   }

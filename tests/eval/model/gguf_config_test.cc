@@ -122,7 +122,35 @@ TEST_F(GgufConfigTest, ScalingIsHonouredAsLlamaCppDoes) {
   EXPECT_EQ(factors(nullptr, {}, 1.0f), none);
   EXPECT_EQ(factors("linear", 4.0f, {}), (std::vector<FactorBucket>{{32, {{4, 4}, 0, 1}}}));
   EXPECT_EQ(factors(nullptr, 4.0f, 1.5f), (std::vector<FactorBucket>{{32, {{4, 4}, 0, 1.5}}}));
+  EXPECT_EQ(factors("linear", 0.0f, {}), none);
   EXPECT_EQ(factors("none", {}, 1.5f), (std::vector<FactorBucket>{{32, {{1, 1}, 0, 1.5}}}));
+}
+
+TEST_F(GgufConfigTest, ReadsTheOldKeyOfTheFactorWhereThereIsNoNewOne) {
+  const auto old = [](GgufToWrite* f) { f->Set("llama.rope.scale_linear", GgufF32(4)); };
+  const std::vector<FactorBucket> four{{32, {{4, 4}, 0, 1}}}, two{{32, {{2, 2}, 0, 1}}};
+  ASSERT_TRUE(Open(old).config().own_factors);
+  EXPECT_EQ(Open(old).config().own_factors->set.buckets, four);
+  const GgufModel both = Open([&](GgufToWrite* f) {
+    old(f);
+    f->Set("llama.rope.scaling.factor", GgufF32(2));
+  });
+  EXPECT_EQ(both.config().own_factors->set.buckets, two);
+  EXPECT_THAT(Refusal([](GgufToWrite* f) { f->Set("llama.rope.scale_linear", GgufF32(-1)); }),
+              HasSubstr("llama.rope.scale_linear: allowed: above 0"));
+}
+
+TEST_F(GgufConfigTest, SaysWhereAnOriginalLengthIsFromThatNobodyStated) {
+  const auto as_is = [](GgufToWrite*) {};
+  EXPECT_EQ(Open(as_is).config().OriginalNote(),
+            "original length 32 tokens, from llama.context_length of the GGUF file (set "
+            "model.original_length if the model was trained on fewer)");
+  EXPECT_EQ(
+      Open(as_is, {.original_length = 16, .rope_base = {}, .head_dim = {}}).config().OriginalNote(),
+      "");
+  const GgufModel stated = Open(
+      [](GgufToWrite* f) { f->Set("llama.rope.scaling.original_context_length", GgufU32(16)); });
+  EXPECT_EQ(stated.config().OriginalNote(), "");
 }
 
 TEST_F(GgufConfigTest, YarnIsTransformersWithItsAttentionFactorOneMore) {

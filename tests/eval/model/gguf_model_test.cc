@@ -220,5 +220,15 @@ TEST(ModelSource, AGgufFileIsFoundInAFolderThatHoldsOneModel) {
   EXPECT_REFUSED(OpenModel("missing.gguf", {}), "missing.gguf");
 }
 
+TEST(ModelSource, AGgufFileIsKnownByItsBeginWhateverItsName) {
+  TempFolder folder;
+  for (const char* name : {"m.GGUF", "sha256-0a1b"}) {
+    WriteFile(folder / name, GgufBytes(SmallGguf()));
+    EXPECT_EQ(ModelConfigOf(folder / name, {}).shape.vocab, 16) << name;
+  }
+  WriteFile(folder / "m.bin", "GGU");
+  EXPECT_REFUSED(OpenModel(folder / "m.bin", {}), "m.bin: is neither a folder nor a GGUF file");
+}
+
 }  // namespace
 }  // namespace longrope

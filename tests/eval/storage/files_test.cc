@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/refusal.h"
@@ -217,6 +218,9 @@ TEST(ReadFile, RefusesWhatIsNoRegularFile) {
   EXPECT_THAT(RefusalOf([&] { ReadFile(folder.path(), 10); }), HasSubstr("is not a regular file"));
   EXPECT_THAT(RefusalOf([&] { ReadFile("/dev/zero", 10); }),
               StartsWith("/dev/zero: is not a regular file"));
+  const fs::path fifo = folder.path() / "fifo";
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);  // nobody will ever write to it
+  EXPECT_THAT(RefusalOf([&] { ReadFile(fifo, 10); }), HasSubstr("fifo: is not a regular file"));
   EXPECT_THAT(RefusalOf([&] { ReadFile(folder.path() / "none", 10); }),
               StartsWith((folder.path() / "none").string() + ": cannot be opened: No such file"));
 }

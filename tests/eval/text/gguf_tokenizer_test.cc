@@ -188,6 +188,12 @@ TEST(GgufTokenizer, RefusesByteLevelVocabulariesThatCannotBe) {
   EXPECT_REFUSED(merges({"a c"}).Open(), "tokenizer.ggml.merges: element 0: 'c' is no token");
   EXPECT_REFUSED(merges({"a b", "b a"}).Open(), "element 1: 'ba' is no token");
   EXPECT_REFUSED(merges({"ab"}).Open(), "element 0: expected two tokens and a space between");
+  EXPECT_REFUSED(merges(Texts(5000, "a b")).Open(),
+                 "tokenizer.ggml.merges: 5000 merges for 3 tokens; allowed: up to 4120");
+  // Before the tokens are looked at, which may be many.
+  EXPECT_REFUSED(
+      Header().Text("model", "gpt2").Texts("tokens", {"a", "a"}).Texts("merges", {"a"}).Open(),
+      "element 0: expected two tokens");
   EXPECT_REFUSED(merges({"a b c"}).Open(), "element 0: expected two tokens");
   EXPECT_REFUSED(Header(header).Numbers("merges", 5, Ints{1}).Open(), "tokenizer.ggml.merges");
   EXPECT_REFUSED(merges({"a b"}).Text("pre", "dbrx").Open(),

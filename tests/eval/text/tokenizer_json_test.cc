@@ -158,7 +158,7 @@ TEST(TokenizerJson, RefusesWhatIsNoJson) {
       {"", "not valid JSON"},
       {whole.substr(0, whole.size() / 2), "not valid JSON"},
       {nul, "not valid JSON: NUL at byte"},
-      {std::string(100'000, '['), "nested deeper than 64 levels"},
+      {std::string(100'000, '['), "expected a JSON object"},
       {R"({"model": )" + std::string(100'000, '[') + std::string(100'000, ']') + "}",
        "nested deeper than 64 levels"},
       {R"({"version": "\ud800"})", "not valid JSON"},
@@ -168,6 +168,32 @@ TEST(TokenizerJson, RefusesWhatIsNoJson) {
       {"{}", "model: expected a JSON object"},
       {std::string(1000, '\0'), "not valid JSON"}};
   for (const auto& [text, message] : cases) EXPECT_REFUSED(ReadText(text), message);
+}
+
+// Refused for its beginning alone: what would be a fault further on is not reached.
+TEST(TokenizerJson, RefusesWhatIsTooLargeWhileItReads) {
+  const auto many = [](int count, const std::string& value) {
+    std::string list;
+    for (int i = 0; i < count; ++i) list += value + ",";
+    return list;
+  };
+  std::string tokens;
+  for (int i = 0; i < 11; ++i) tokens += "\"" + std::to_string(i) + "\":" + std::to_string(i) + ",";
+  EXPECT_REFUSED(ReadText("[0,"), "expected a JSON object");
+  EXPECT_REFUSED(ReadText(R"({"a":[0,)"), "a: unknown key");
+  EXPECT_REFUSED(ReadText(R"({"model":{"vocab":{)" + tokens, 10),
+                 "too large: allowed are 10 tokens (vocab_size)");
+  for (const char* merge : {"0", "\"a b\"", "[\"a\",\"b\"]"}) {
+    EXPECT_REFUSED(ReadText(R"({"model":{"merges":[)" + many(5000, merge), 10),
+                   "too large: allowed are 4176 merges");
+  }
+  EXPECT_REFUSED(ReadText(R"({"model":{"merges":[[)" + many(9000, "0"), 10),
+                 "too large: allowed are 8352 halves of merges");
+  for (const char* begin : {R"({"added_tokens":[)", R"({"model":{"vocab":{"a":[)",
+                            R"({"model":{"unk_token":[)", R"({"decoder":{"a":[[)"}) {
+    EXPECT_REFUSED(ReadText(begin + many(300'000, "0"), 10),
+                   "too large: allowed are 262144 values");
+  }
 }
 
 TEST(TokenizerJson, TakesAByteOrderMarkAndGapsBetweenIds) {
