@@ -15,7 +15,7 @@ build=$suite
 select=(--label-exclude 'slow|clients')
 packages=()
 # Whole searches and long texts take many minutes under a sanitizer; their parts are all tested.
-sanitized=(--exclude-regex '^integration/(Search|Eval|Export|MemoryAccount)|WholeBooks')
+sanitized=(--exclude-regex '^integration/(Search|Eval|Export|HostileFiles|MemoryAccount)|WholeBooks')
 case $suite in
   release) ;;
   slow) build=release; select=(--label-regex slow) ;;
