@@ -133,11 +133,14 @@ TEST_F(ModelStagesTest, KeyTokensAreFoundOnceByTheStatedReference) {
   for (size_t i = 0; i < 3; ++i) EXPECT_EQ(plain[i].tokens, fewer[i].tokens);
   Stage().key_method = "pi";
   EXPECT_NE(Scores(yarn)[0].tokens, fewer[0].tokens);
-  int told = 0;
+  int told = 0, looked = 0;
   for (const std::string& message : observer_.messages) {
-    told += message.find("key tokens in '") != std::string::npos;
+    const bool looks = message.find("looks for key tokens in '") != std::string::npos;
+    looked += looks;
+    told += !looks && message.find("key tokens in '") != std::string::npos;
   }
   EXPECT_EQ(told, 4 * 3);
+  EXPECT_EQ(looked, 3 * 3) << "once for each document and rule or reference";
 }
 
 TEST_F(ModelStagesTest, AnotherModelMayBeTheReferenceIfItReadsTheSameIds) {
