@@ -160,9 +160,11 @@ def tokenizer(name, content, *words, outcome="refused", command=EVAL % ""):
 
 def tokenizer_texts():
     sound = json.dumps(sound_tokenizer())
-    for name, content in [("deep_lists", "[" * 10**5), ("deep_objects", '{"a":' * 10**5),
-                          ("deep_normalizer", '{"normalizer":' * 10**5)]:
-        tokenizer(name, content, "tokenizer.json", "nested deeper than 64")
+    for name, content, why in [("deep_lists", "[" * 10**5, "expected a JSON object"),
+                               ("deep_objects", '{"a":' * 10**5, "a: unknown key"),
+                               ("deep_normalizer", '{"normalizer":' * 10**5,
+                                "nested deeper than 64")]:
+        tokenizer(name, content, "tokenizer.json", why)
     steps = '{"type": "Sequence", "normalizers": [' * 10**5
     tokenizer("deep_sequences", '{"normalizer": ' + steps, "nested deeper than 64")
     for name, content in [("empty", ""), ("cut_off", sound[:len(sound) // 2]), ("two", sound * 2),

@@ -172,7 +172,7 @@ def gguf_vocabulary():
     gguf("tokens_as_numbers", Gguf().set(key + "tokens", array(I32, VOCAB, bytes(4 * VOCAB))),
          key + "tokens: expected an array of texts")
     gguf("tokens_as_text", Gguf().set(key + "tokens", [u32(STRING)] + text("a")),
-         key + "tokens: expected an array of texts")
+         key + "tokens: expected an array of values")
     gguf("scores_as_texts", Gguf().set(key + "scores", texts(["0"] * VOCAB)),
          key + "scores: expected an array of float32")
     gguf("types_as_floats", Gguf().set(key + "token_type", array(F32, VOCAB, bytes(4 * VOCAB))),
