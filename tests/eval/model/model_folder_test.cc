@@ -285,7 +285,7 @@ TEST(ModelFolder, FindsNonFiniteHalfPrecisionNumbers) {
     Tensors tensors = SmallTensors();
     TensorToWrite& norm = Named(tensors, "model.norm.weight");
     norm.dtype = dtype;
-    norm.bytes = std::string(6, '\0') + std::string(bytes, 2) + std::string(8, '\0');
+    norm.bytes = std::string(16, '\0').replace(6, 2, bytes, 2);
     testing::WriteWeights(folder.path(), tensors);
     EXPECT_EQ(ModelFolder(folder.path(), {}).FindNonFinite(), "tensor model.norm.weight, element 3")
         << dtype;
