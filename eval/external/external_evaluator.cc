@@ -12,7 +12,7 @@ ExternalEvaluator::ExternalEvaluator(WorkerTeam& team, const WorkerHello& hello,
                                      std::vector<Document> documents)
     : team_(team), fingerprint_(hello.fingerprint) {
   std::ranges::move(DocumentParts(documents), std::back_inserter(fingerprint_));
-  team_.Share(documents);
+  team_.Share(std::move(documents));
 }
 
 void ExternalEvaluator::Run(std::span<const Task> tasks, const Done& done, std::stop_token stop) {

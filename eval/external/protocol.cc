@@ -8,13 +8,13 @@
 
 #include "eval/errors.h"
 #include "eval/model/json_file.h"
+#include "eval/model/model_limits.h"
 
 namespace longrope {
 namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-constexpr int64_t kMaxTokens = int64_t{1} << 32;
 constexpr int64_t kMaxPairs = 2048;
 constexpr int64_t kMaxNumber = int64_t{1} << 53;  // that JSON's readers keep exact
 constexpr size_t kMaxParts = 100;
@@ -61,14 +61,12 @@ RopeFactors ReadFactors(const JsonObject& object) {
   const auto lambda = object.Numbers("lambda");
   if (!lambda || lambda->empty()) object.Refuse("lambda", "is missing");
   for (double value : *lambda) {
-    // Not even in float32 may one be 0 or infinite.
-    if (!(value >= std::numeric_limits<float>::min() &&
-          value <= std::numeric_limits<float>::max())) {
+    if (!IsFactor(value)) {
       object.Refuse("lambda", "allowed: numbers above 0, finite, that fit into float32");
     }
     factors.lambda.push_back(static_cast<float>(value));
   }
-  factors.start_tokens = object.Integer("start_tokens", 0, kMaxTokens).value_or(0);
+  factors.start_tokens = object.Integer("start_tokens", 0, kMaxLength).value_or(0);
   factors.attention_factor = object.Number("attention_factor").value_or(1);
   if (!(factors.attention_factor > 0)) object.Refuse("attention_factor", "allowed: above 0");
   return factors;
@@ -93,7 +91,7 @@ FingerprintParts ReadFingerprint(const JsonObject& hello) {
 }
 
 FactorBucket ReadBucket(const JsonObject& given, const RopeShape& shape) {
-  FactorBucket bucket{Whole(given, "length", 2, kMaxTokens), ReadFactors(given)};
+  FactorBucket bucket{Whole(given, "length", kMinLength, kMaxLength), ReadFactors(given)};
   if (static_cast<int>(bucket.factors.lambda.size()) != shape.head_dim / 2) {
     given.Refuse("lambda", "allowed: as many as pairs");
   }
@@ -124,7 +122,7 @@ std::optional<OwnFactors> ReadGiven(const JsonObject& rope, const RopeShape& sha
   if (rope.Has("dynamic")) {
     const JsonObject dynamic = rope.Object("dynamic");
     own.dynamic = OwnFactors::Dynamic{
-        {shape.head_dim, shape.base, Whole(dynamic, "original_length", 2, kMaxTokens)},
+        {shape.head_dim, shape.base, Whole(dynamic, "original_length", kMinLength, kMaxLength)},
         Finite(dynamic, "factor")};
     if (!(own.dynamic->factor >= 1 && own.dynamic->factor <= 1e6)) {
       dynamic.Refuse("factor", "allowed: 1 to 1e6");
@@ -159,7 +157,7 @@ WorkerHello ReadHello(const JsonObject& object) {
   const JsonObject rope = object.Object("rope");
   const int64_t pairs = Whole(rope, "pairs", 1, kMaxPairs);
   hello.shape = {static_cast<int>(2 * pairs), Finite(rope, "base"),
-                 rope.Integer("original_length", 2, kMaxTokens).value_or(0)};
+                 rope.Integer("original_length", kMinLength, kMaxLength).value_or(0)};
   if (!(hello.shape.base > 1)) rope.Refuse("base", "allowed: above 1");
   hello.given = ReadGiven(rope, hello.shape);
   hello.vocab = Whole(object, "vocab", 1, std::numeric_limits<int32_t>::max());
@@ -176,7 +174,7 @@ WorkerAnswer ReadAnswer(const JsonObject& object) {
     answer.status = WorkerAnswer::Status::kFailed;
     return answer;
   }
-  answer.score.tokens = Whole(object, "tokens", 0, kMaxTokens);
+  answer.score.tokens = Whole(object, "tokens", 0, kMaxLength);
   if (status == kNonFinite) {
     answer.status = WorkerAnswer::Status::kNonFinite;
     answer.score.nats = std::numeric_limits<double>::quiet_NaN();
@@ -212,7 +210,7 @@ std::vector<int32_t> InlineNumbers(const JsonObject& object, const char* key, in
 
 SharedDocument ReadDocument(const JsonObject& object) {
   SharedDocument document;
-  document.length = Whole(object, "length", 2, kMaxTokens);
+  document.length = Whole(object, "length", kMinLength, kMaxLength);
   if (!object.Has("tokens")) object.Refuse("tokens", "is missing");
   if (object.Raw("tokens").is_array()) {
     document.tokens.bytes =
@@ -246,7 +244,7 @@ StartMessage ReadStart(const JsonObject& object) {
 TaskMessage ReadTask(const JsonObject& object) {
   return {Whole(object, "task", 0, kMaxNumber),
           static_cast<int>(Whole(object, "document", 0, std::numeric_limits<int>::max())),
-          Whole(object, "length", 2, kMaxTokens), ReadFactors(object)};
+          Whole(object, "length", kMinLength, kMaxLength), ReadFactors(object)};
 }
 
 }  // namespace

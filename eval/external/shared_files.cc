@@ -21,8 +21,11 @@ SharedBytes SharedFiles::ShareBytes(std::string bytes, const char* suffix, bool 
   if (in_line) return {"", "", std::move(bytes)};
   const std::string digest = Sha256Hex(bytes);
   const std::filesystem::path path = folder_ / (digest + suffix);
-  MakeFolders(FileSystem::Real(), folder_);
-  ReplaceFile(FileSystem::Real(), path, bytes);
+  if (!written_.contains(path)) {
+    MakeFolders(FileSystem::Real(), folder_);
+    ReplaceFile(FileSystem::Real(), path, bytes);
+    written_.insert(path);
+  }
   return {path.string(), digest, ""};
 }
 

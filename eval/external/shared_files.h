@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <set>
 #include <vector>
 
 #include "eval/external/protocol.h"
@@ -17,13 +18,15 @@ class SharedFiles {
   SharedFiles& operator=(const SharedFiles&) = delete;
   ~SharedFiles();
 
-  // Writes the documents' files, or of `in_line` none. Throws FileError.
+  // Writes those of the documents' files that are not there yet, or of `in_line` none. Throws
+  // FileError.
   StartMessage Share(const std::vector<Document>& documents, bool in_line);
 
  private:
   SharedBytes ShareBytes(std::string bytes, const char* suffix, bool in_line);
 
   std::filesystem::path folder_;  // absolute
+  std::set<std::filesystem::path> written_;
 };
 
 // What a host shared; checked. Throws InputError.

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <cstring>
 #include <thread>
 
+#include "eval/child_process.h"
 #include "eval/errors.h"
 
 namespace longrope {
@@ -55,12 +55,7 @@ struct Pipes {
 // In the child, between fork and exec: only calls that are safe there. Never returns.
 [[noreturn]] void Become(char* const* command, const Pipes& pipes, pid_t parent) {
   ::setsid();
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != parent) ::_exit(127);
-  // The program's threads block signals; a worker answers to them.
-  sigset_t none;
-  sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  DieWith(parent);
   ::dup2(pipes.in.read, STDIN_FILENO);
   ::dup2(pipes.out.write, STDOUT_FILENO);
   ::dup2(pipes.err.write, STDERR_FILENO);
@@ -191,15 +186,19 @@ void WorkerProcess::AddPolls(std::vector<pollfd>* polls) const {
 
 void WorkerProcess::Write() {
   while (in_ >= 0 && !outgoing_.empty()) {
-    const ssize_t written = WriteQuietly(in_, outgoing_);
+    const ssize_t written = WriteQuietly(in_, std::string_view(outgoing_).substr(written_));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0 && errno == EAGAIN) return;
     if (written < 0) {  // it is gone, or does not listen: what it says, or its end, will tell
       closing_ = true;
-      outgoing_.clear();
-      break;
+      written_ = outgoing_.size();
+    } else {
+      written_ += static_cast<size_t>(written);
     }
-    outgoing_.erase(0, static_cast<size_t>(written));
+    if (written_ == outgoing_.size()) {
+      outgoing_.clear();
+      written_ = 0;
+    }
   }
   if (closing_ && in_ >= 0) {
     ::close(in_);
@@ -219,7 +218,6 @@ void WorkerProcess::Signal(int signal) const {
 }
 
 std::string WorkerProcess::End() {
-  if (child_ < 0) return "an end before";
   siginfo_t info{};
   for (int look = 0; look < kLooks && info.si_pid == 0; ++look) {
     ::waitid(P_PID, static_cast<id_t>(child_), &info, WEXITED | WNOHANG | WNOWAIT);

@@ -81,7 +81,8 @@ class WorkerProcess {
   pid_t child_ = -1;  // -1 once it is reaped
   int in_ = -1;
   LineReader out_{LineReader::Kind::kProtocol}, err_{LineReader::Kind::kLog};
-  std::string outgoing_;
+  std::string outgoing_;  // whole lines
+  size_t written_ = 0;    // of it
   bool closing_ = false;
 };
 

@@ -1,19 +1,16 @@
 #include "eval/model/gguf_config.h"
 
 #include <algorithm>
-#include <cfloat>
 #include <cstring>
 
 #include "eval/errors.h"
+#include "eval/model/model_limits.h"
 #include "eval/shown_text.h"
 
 namespace longrope {
 namespace {
 
-constexpr int64_t kMaxSize = 1 << 24;  // of a width or a vocabulary, in elements
 constexpr int64_t kMaxLayers = 512;
-constexpr int64_t kMinLength = 2;  // of a text, in tokens
-constexpr int64_t kMaxLength = int64_t{1} << 32;
 
 constexpr const char* kArchitecture = "general.architecture";
 constexpr const char* kContext = "llama.context_length";
@@ -54,8 +51,8 @@ int HeadDim(const GgufValues& values, const ModelShape& shape, const ConfigOverr
   } else {
     values.Refuse(kKeyLength, "missing, and the heads do not divide llama.embedding_length");
   }
-  if (head_dim % 2 != 0 || head_dim < 2 || head_dim > 4096) {
-    values.Refuse(kKeyLength, std::to_string(head_dim) + "; allowed: even, up to 4096");
+  if (!IsHeadDim(head_dim)) {
+    values.Refuse(kKeyLength, std::to_string(head_dim) + "; allowed: " + kHeadDimsAllowed);
   }
   for (const char* key : {"llama.attention.value_length", "llama.rope.dimension_count"}) {
     const int64_t other = values.Integer(key, 1, kMaxSize).value_or(head_dim);
@@ -68,14 +65,12 @@ int HeadDim(const GgufValues& values, const ModelShape& shape, const ConfigOverr
 }
 
 int Vocabulary(const GgufFile& file) {
-  const auto found = file.tensors().find("token_embd.weight");
-  if (found == file.tensors().end()) {
-    throw InputError(file.name() + ": tensor token_embd.weight is missing");
-  }
+  const std::string prefix = file.name() + ": tensor " + kEmbeddingName;
+  const auto found = file.tensors().find(std::string_view(kEmbeddingName));
+  if (found == file.tensors().end()) throw InputError(prefix + " is missing");
   const std::vector<int64_t>& shape = found->second.shape;
   if (shape.size() != 2 || shape[0] < 1 || shape[0] > kMaxSize) {
-    throw InputError(file.name() + ": tensor token_embd.weight is no matrix of 1 to " +
-                     std::to_string(kMaxSize) + " tokens");
+    throw InputError(prefix + " is no matrix of 1 to " + std::to_string(kMaxSize) + " tokens");
   }
   return static_cast<int>(shape[0]);
 }
@@ -97,9 +92,7 @@ ModelShape Shape(const GgufFile& file, const ConfigOverrides& overrides) {
   constexpr const char* kEpsilon = "llama.attention.layer_norm_rms_epsilon";
   const auto epsilon = values.Number(kEpsilon);
   if (!epsilon) values.Refuse(kEpsilon, "missing");
-  if (!(*epsilon >= FLT_MIN && *epsilon < 1)) {
-    values.Refuse(kEpsilon, "allowed: above 0 and below 1");
-  }
+  if (!IsNormEpsilon(*epsilon)) values.Refuse(kEpsilon, "allowed: above 0 and below 1");
   shape.norm_epsilon = static_cast<float>(*epsilon);
   shape.sliding_window =
       values.Integer("llama.attention.sliding_window", 0, kMaxLength).value_or(0);
@@ -118,9 +111,7 @@ std::optional<std::vector<float>> FactorTensor(const GgufFile& file, const char*
   std::vector<float> factors(static_cast<size_t>(pairs));
   std::memcpy(factors.data(), tensor.bytes.data(), tensor.bytes.size());
   for (float factor : factors) {
-    if (!(factor >= FLT_MIN && factor <= FLT_MAX)) {
-      throw InputError(prefix + ": factors must be above 0, and finite");
-    }
+    if (!IsFactor(factor)) throw InputError(prefix + ": factors must be above 0, and finite");
   }
   return factors;
 }
@@ -221,7 +212,7 @@ ModelConfig GgufConfig(const GgufFile& file, const ConfigOverrides& overrides) {
   ModelConfig model;
   model.family = "llama";
   model.shape = Shape(file, overrides);
-  model.tied_head = !file.tensors().contains(std::string_view("output.weight"));
+  model.tied_head = !file.tensors().contains(std::string_view(kHeadName));
   model.paired_heads = true;
   for (const auto& [name, tensor] : file.tensors()) {
     if (tensor.dtype != DType::kF32) model.stored = tensor.dtype;

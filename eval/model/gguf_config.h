@@ -6,6 +6,8 @@
 
 namespace longrope {
 
+inline constexpr const char* kEmbeddingName = "token_embd.weight";
+inline constexpr const char* kHeadName = "output.weight";  // missing where it is the embedding
 // Tensors of factors: float32, [head_dim / 2].
 inline constexpr const char* kRopeFreqsName = "rope_freqs.weight";
 inline constexpr const char* kShortFactorsName = "rope_factors_short.weight";

@@ -1,23 +1,13 @@
 #include "eval/model/gguf_model.h"
 
-#include <cmath>
 #include <set>
 
 #include "eval/errors.h"
+#include "eval/model/tensor_shape.h"
 #include "eval/storage/digest.h"
-#include "kernels/load_row.h"
 
 namespace longrope {
 namespace {
-
-constexpr const char* kEmbeddingName = "token_embd.weight";
-constexpr const char* kHeadName = "output.weight";
-
-std::string ShapeText(const std::vector<int64_t>& shape) {
-  std::string text = "[";
-  for (int64_t size : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
-  return text + "]";
-}
 
 std::string NameOf(WeightRole role, int layer, bool tied_head) {
   const std::string block = "blk." + std::to_string(layer) + ".";
@@ -52,14 +42,6 @@ std::string NameOf(WeightRole role, int layer, bool tied_head) {
 
 bool IsPaired(WeightRole role) { return role == WeightRole::kQuery || role == WeightRole::kKey; }
 
-// A tensor as a matrix, rows of one number for a vector's sake.
-TensorView ViewOf(const GgufTensor& tensor) {
-  const int64_t cols = tensor.shape.back();
-  int64_t rows = 1;
-  for (size_t i = 0; i + 1 < tensor.shape.size(); ++i) rows *= tensor.shape[i];
-  return {tensor.bytes.data(), tensor.dtype, rows, cols};
-}
-
 const GgufTensor& TensorNamed(const GgufFile& file, const std::string& name) {
   const auto found = file.tensors().find(name);
   if (found == file.tensors().end()) {
@@ -79,11 +61,9 @@ TensorView GgufModel::Get(WeightRole role, int layer) const {
   const MatrixSize size = WeightSize(role, config_.shape);
   const std::string name = NameOf(role, layer, config_.tied_head);
   const GgufTensor& tensor = TensorNamed(file_, name);
-  const std::vector<int64_t> expected =
-      size.rows == 1 ? std::vector{size.cols} : std::vector{size.rows, size.cols};
-  if (tensor.shape != expected) {
+  if (tensor.shape != ShapeOf(size)) {
     throw InputError(file_.name() + ": tensor " + name + " is " + ShapeText(tensor.shape) +
-                     ", the keys ask for " + ShapeText(expected));
+                     ", the keys ask for " + ShapeText(ShapeOf(size)));
   }
   return {tensor.bytes.data(), tensor.dtype, size.rows, size.cols,
           IsPaired(role) ? config_.shape.head_dim : 0};
@@ -91,16 +71,10 @@ TensorView GgufModel::Get(WeightRole role, int layer) const {
 
 void GgufModel::CheckTensors() const {
   std::set<std::string> known = {kRopeFreqsName, kShortFactorsName, kLongFactorsName};
-  const auto check = [&](WeightRole role, int layer) {
+  ForEveryWeight(config_.shape.layers, [&](WeightRole role, int layer) {
     Get(role, layer);
     known.insert(NameOf(role, layer, config_.tied_head));
-  };
-  for (int layer = 0; layer < config_.shape.layers; ++layer) {
-    for (const WeightRole role : kLayerRoles) check(role, layer);
-  }
-  for (auto role : {WeightRole::kEmbedding, WeightRole::kFinalNorm, WeightRole::kHead}) {
-    check(role, 0);
-  }
+  });
   for (const auto& [name, tensor] : file_.tensors()) {
     if (!known.contains(name)) {
       throw InputError(file_.name() + ": tensor " + name +
@@ -121,15 +95,8 @@ std::string GgufModel::Digest() const {
 
 std::string GgufModel::FindNonFinite() const {
   for (const auto& [name, tensor] : file_.tensors()) {
-    const TensorView view = ViewOf(tensor);
-    std::vector<float> row(static_cast<size_t>(view.cols));
-    for (int64_t r = 0; r < view.rows; ++r) {
-      LoadRow(view, r, row.data());
-      for (int64_t c = 0; c < view.cols; ++c) {
-        if (!std::isfinite(row[static_cast<size_t>(c)])) {
-          return "tensor " + name + ", element " + std::to_string(r * view.cols + c);
-        }
-      }
+    if (const auto found = FirstNonFinite(tensor.bytes, tensor.dtype, tensor.shape)) {
+      return "tensor " + name + ", element " + std::to_string(*found);
     }
   }
   return "";

@@ -1,16 +1,13 @@
 #include "eval/model/model_config.h"
 
-#include <cfloat>
-
 #include "eval/errors.h"
 #include "eval/model/json_file.h"
+#include "eval/model/model_limits.h"
 
 namespace longrope {
 namespace {
 
-constexpr int64_t kMaxSize = 1 << 24;  // of a width or a vocabulary, in elements
 constexpr int64_t kMaxLayers = 1 << 16;
-constexpr int64_t kMaxLength = int64_t{1} << 32;
 
 int Size(const JsonObject& config, const std::string& key) {
   const auto value = config.Integer(key, 1, kMaxSize);
@@ -26,12 +23,6 @@ std::string Family(const JsonObject& config) {
   return family;
 }
 
-void RefusePartialRotation(const JsonObject& block) {
-  if (block.Number("partial_rotary_factor").value_or(1) != 1) {
-    block.Refuse("partial_rotary_factor", "partial rotations are not supported");
-  }
-}
-
 void RefuseWhatIsNotComputed(const JsonObject& config) {
   const std::string activation = config.Text("hidden_act").value_or("silu");
   if (activation != "silu") {
@@ -39,10 +30,6 @@ void RefuseWhatIsNotComputed(const JsonObject& config) {
   }
   for (const char* key : {"attention_bias", "mlp_bias"}) {
     if (config.Flag(key).value_or(false)) config.Refuse(key, "biases are not supported");
-  }
-  RefusePartialRotation(config);
-  for (const char* key : {"rope_scaling", "rope_parameters"}) {
-    if (config.Has(key)) RefusePartialRotation(config.Object(key));
   }
 }
 
@@ -57,10 +44,7 @@ ModelShape Shape(const JsonObject& config, const std::string& family,
   shape.ffn = Size(config, "intermediate_size");
   shape.vocab = Size(config, "vocab_size");
   const double epsilon = config.Number("rms_norm_eps").value_or(1e-6);
-  // Without one a row of zeros, as padding is, has no norm; and an engine holds it in float32.
-  if (!(epsilon >= FLT_MIN && epsilon < 1)) {
-    config.Refuse("rms_norm_eps", "allowed: above 0 and below 1");
-  }
+  if (!IsNormEpsilon(epsilon)) config.Refuse("rms_norm_eps", "allowed: above 0 and below 1");
   shape.norm_epsilon = static_cast<float>(epsilon);
   if (family == "mistral") {  // transformers' LLaMA does not read the key
     shape.sliding_window = config.Integer("sliding_window", 1, kMaxLength).value_or(0);
@@ -78,8 +62,8 @@ ModelShape Shape(const JsonObject& config, const std::string& family,
   } else {
     config.Refuse("head_dim", "missing, and num_attention_heads does not divide hidden_size");
   }
-  if (head_dim % 2 != 0 || head_dim < 2 || head_dim > 4096) {
-    config.Refuse("head_dim", std::to_string(head_dim) + "; allowed: even, up to 4096");
+  if (!IsHeadDim(head_dim)) {
+    config.Refuse("head_dim", std::to_string(head_dim) + "; allowed: " + kHeadDimsAllowed);
   }
   if (shape.heads * head_dim > kMaxSize || shape.layers > kMaxLayers) {
     config.Refuse("num_attention_heads", "heads times head_dim, or layers, are out of range");
@@ -114,11 +98,16 @@ std::string ModelConfig::OriginalNote() const {
 
 RopeShape ModelConfig::Rope() const { return {shape.head_dim, rope_base, OriginalLength()}; }
 
+RopeShape ModelConfig::KnownRope() const {
+  return {shape.head_dim, rope_base, original_length.value_or(0)};
+}
+
 ModelConfig ReadModelConfig(const std::filesystem::path& folder, const ConfigOverrides& overrides) {
   const JsonObject config = ReadJsonObject(folder / "config.json");
   ModelConfig model;
   model.family = Family(config);
   RefuseWhatIsNotComputed(config);
+  const RopeScaling scaling(config);
   model.shape = Shape(config, model.family, overrides);
   model.tied_head = config.Flag("tie_word_embeddings").value_or(false);
   const std::string stored =
@@ -126,7 +115,6 @@ ModelConfig ReadModelConfig(const std::filesystem::path& folder, const ConfigOve
   model.stored = stored == "bfloat16"  ? DType::kBF16
                  : stored == "float16" ? DType::kF16
                                        : DType::kF32;
-  const RopeScaling scaling(config);
   model.rope_base = overrides.rope_base.value_or(scaling.Base());
   model.original_length =
       overrides.original_length ? overrides.original_length : OriginalLength(scaling, model.family);

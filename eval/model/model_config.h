@@ -37,7 +37,8 @@ struct ModelConfig {
   int64_t OriginalLength() const;
   // One line of that guess and of what to do about it; "" for none.
   std::string OriginalNote() const;
-  RopeShape Rope() const;  // calls OriginalLength()
+  RopeShape Rope() const;       // calls OriginalLength()
+  RopeShape KnownRope() const;  // original_length 0 where it is unknown
 };
 
 // Throws InputError, by name, for what cannot be honoured: another architecture or activation,

@@ -1,12 +1,11 @@
 #include "eval/model/model_folder.h"
 
-#include <cmath>
 #include <set>
 
 #include "eval/errors.h"
 #include "eval/model/json_file.h"
+#include "eval/model/tensor_shape.h"
 #include "eval/storage/digest.h"
-#include "kernels/dtype.h"
 
 namespace longrope {
 namespace {
@@ -16,12 +15,6 @@ std::optional<DType> TypeNamed(const std::string& name) {
   if (name == "F16") return DType::kF16;
   if (name == "BF16") return DType::kBF16;
   return std::nullopt;
-}
-
-std::string ShapeText(const std::vector<int64_t>& shape) {
-  std::string text = "[";
-  for (int64_t size : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
-  return text + "]";
 }
 
 // Files that the index names, each once.
@@ -54,7 +47,7 @@ ModelFolder::ModelFolder(const std::filesystem::path& folder, const ConfigOverri
                      ": holds neither model.safetensors nor "
                      "model.safetensors.index.json");
   }
-  CheckShapes();
+  ForEveryWeight(config_.shape.layers, [this](WeightRole role, int layer) { Get(role, layer); });
 }
 
 void ModelFolder::OpenFile(const std::filesystem::path& path) {
@@ -75,20 +68,17 @@ const StoredTensor& ModelFolder::Tensor(const std::string& name) const {
 }
 
 TensorView ModelFolder::View(const std::string& name, const MatrixSize& size) const {
-  const auto [rows, cols] = size;
   const StoredTensor& tensor = Tensor(name);
-  const std::vector<int64_t> expected =
-      rows == 1 ? std::vector<int64_t>{cols} : std::vector<int64_t>{rows, cols};
-  if (tensor.shape != expected) {
+  if (tensor.shape != ShapeOf(size)) {
     throw InputError(folder_.string() + ": tensor " + name + " is " + ShapeText(tensor.shape) +
-                     ", config.json asks for " + ShapeText(expected));
+                     ", config.json asks for " + ShapeText(ShapeOf(size)));
   }
   const auto type = TypeNamed(tensor.dtype);
   if (!type) {
     throw InputError(folder_.string() + ": tensor " + name + " is of type " + tensor.dtype +
                      "; allowed: F32, F16, BF16");
   }
-  return {tensor.bytes.data(), *type, rows, cols};
+  return {tensor.bytes.data(), *type, size.rows, size.cols};
 }
 
 TensorView ModelFolder::Get(WeightRole role, int layer) const {
@@ -123,15 +113,6 @@ TensorView ModelFolder::Get(WeightRole role, int layer) const {
   throw std::logic_error("unknown weight role");
 }
 
-void ModelFolder::CheckShapes() const {
-  for (int layer = 0; layer < config_.shape.layers; ++layer) {
-    for (const WeightRole role : kLayerRoles) Get(role, layer);
-  }
-  for (auto role : {WeightRole::kEmbedding, WeightRole::kFinalNorm, WeightRole::kHead}) {
-    Get(role, 0);
-  }
-}
-
 DType ModelFolder::stored() const {
   for (const auto& [name, tensor] : tensors_) {
     const auto type = TypeNamed(tensor->dtype);
@@ -154,11 +135,8 @@ std::string ModelFolder::FindNonFinite() const {
   for (const auto& [name, tensor] : tensors_) {
     const auto type = TypeNamed(tensor->dtype);
     if (!type) continue;
-    const int64_t count = static_cast<int64_t>(tensor->bytes.size()) / SizeOf(*type);
-    for (int64_t i = 0; i < count; ++i) {
-      if (!std::isfinite(LoadFloat(tensor->bytes.data(), *type, i))) {
-        return "tensor " + name + ", element " + std::to_string(i);
-      }
+    if (const auto found = FirstNonFinite(tensor->bytes, *type, tensor->shape)) {
+      return "tensor " + name + ", element " + std::to_string(*found);
     }
   }
   return "";

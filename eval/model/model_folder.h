@@ -29,7 +29,6 @@ class ModelFolder final : public ModelSource {
   const StoredTensor& Tensor(const std::string& name) const;
   TensorView View(const std::string& name, const MatrixSize& size) const;
   void OpenFile(const std::filesystem::path& path);
-  void CheckShapes() const;
 
   std::filesystem::path folder_;
   ModelConfig config_;

@@ -1,18 +1,16 @@
 #include "eval/model/rope_scaling.h"
 
 #include <algorithm>
-#include <cfloat>
 #include <cmath>
 #include <numbers>
 
 #include "eval/errors.h"
+#include "eval/model/model_limits.h"
 #include "eval/number_text.h"
 
 namespace longrope {
 namespace {
 
-constexpr int64_t kMinLength = 2;  // of a text, in tokens: ln L divides
-constexpr int64_t kMaxLength = int64_t{1} << 32;
 constexpr const char* kOriginalKey = "original_max_position_embeddings";
 constexpr const char* kTypes = "default, linear, dynamic, yarn, llama3, longrope";
 
@@ -22,6 +20,12 @@ std::string FactorText(const char* type, double factor) {
 
 int64_t Times(int64_t length, double factor) {
   return static_cast<int64_t>(std::min(static_cast<double>(length) * factor, double{kMaxLength}));
+}
+
+void RefusePartialRotation(const JsonObject& block) {
+  if (block.Number("partial_rotary_factor").value_or(1) != 1) {
+    block.Refuse("partial_rotary_factor", "partial rotations are not supported");
+  }
 }
 
 OwnFactors DynamicFactors(const RopeShape& shape, double factor, int64_t longest) {
@@ -74,9 +78,11 @@ OwnFactors Llama3Factors(const RopeShape& shape, const Llama3Scaling& scaling, i
 }
 
 RopeScaling::RopeScaling(const JsonObject& config) : config_(config) {
+  RefusePartialRotation(config);
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
     if (!config.Has(key)) continue;
     const JsonObject block = config.Object(key);
+    RefusePartialRotation(block);
     for (const std::string& member : block.Keys()) {
       if (block.Raw(member).is_object()) {
         block.Refuse(member, "a rotation for some of the layers is not supported");
@@ -150,10 +156,8 @@ std::vector<float> RopeScaling::Factors(const std::string& key, int head_dim) co
     block_->Refuse(key, "has " + std::to_string(numbers->size()) + " elements, expected " +
                             std::to_string(head_dim / 2));
   }
-  for (double number : *numbers) {  // not even in float32 may one be 0 or infinite
-    if (!(number >= FLT_MIN && number <= FLT_MAX)) {
-      block_->Refuse(key, "factors must be above 0, and fit into float32");
-    }
+  if (!std::ranges::all_of(*numbers, IsFactor)) {
+    block_->Refuse(key, "factors must be above 0, and fit into float32");
   }
   return {numbers->begin(), numbers->end()};
 }

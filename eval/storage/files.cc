@@ -33,7 +33,7 @@ bool WriteAll(FileSystem& files, int file, std::string_view bytes) {
 class Temporary {
  public:
   Temporary(FileSystem& files, const fs::path& target)
-      : files_(files), path_(target.string() + ".tmp." + std::to_string(::getpid())) {
+      : files_(files), path_(target.string() + kTemporaryMark + std::to_string(::getpid())) {
     files_.Unlink(path_);  // what a crashed process of the same number may have left
     file_ = RetryInterrupted([&] { return files_.Open(path_, O_WRONLY | O_CREAT | O_EXCL, 0666); });
     if (file_ < 0) ThrowFileError(target, "cannot be written");
@@ -131,7 +131,7 @@ void MakeFolders(FileSystem& files, const fs::path& path) {
 
 void SweepTemporaries(FileSystem& files, const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.path().filename().string().find(".tmp.") != std::string::npos) {
+    if (entry.path().filename().string().find(kTemporaryMark) != std::string::npos) {
       files.Unlink(entry.path().string());
     }
   }

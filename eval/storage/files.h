@@ -37,6 +37,9 @@ class ReadHandle {
   int64_t size_ = 0;
 };
 
+// What stands in the name of a file that ReplaceFile has not finished.
+inline constexpr char kTemporaryMark[] = ".tmp.";
+
 // Replaces `path` by `bytes`: temporary in the same folder, write, fsync, close, rename, fsync of
 // the folder. On failure throws FileError; the old file stands and the temporary is gone.
 void ReplaceFile(FileSystem& files, const std::filesystem::path& path, std::string_view bytes);

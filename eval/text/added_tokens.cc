@@ -1,6 +1,7 @@
 #include "eval/text/added_tokens.h"
 
 #include "eval/text/unicode.h"
+#include "eval/text/utf8.h"
 
 namespace longrope {
 namespace {
@@ -10,7 +11,7 @@ size_t TrailingSpace(std::string_view text) {
   size_t start = text.size();
   while (start > 0) {
     size_t at = start - 1;
-    while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) --at;
+    while (at > 0 && !StartsCharacter(text[at])) --at;
     size_t end = at;
     if (!IsWhiteSpace(NextCodePoint(text, &end))) break;
     start = at;

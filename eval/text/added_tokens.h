@@ -20,7 +20,6 @@ struct AddedToken {
 class AddedTokens {
  public:
   explicit AddedTokens(const std::vector<AddedToken>& tokens);
-  bool empty() const { return tokens_.empty(); }
 
   // A stretch of a text: text between tokens (id < 0, not empty), or a token.
   using Visit = std::function<void(std::string_view stretch, int32_t id)>;

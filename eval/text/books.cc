@@ -37,7 +37,7 @@ void TokenizedBooks::WillRead(std::span<const size_t> indices) const {
 std::vector<int32_t> TokenizedBooks::Tokens(size_t index) const {
   pace_.At(read_, 0);
   std::string digest = corpus_->Digest(index);
-  if (cache_ != nullptr && cache_->HasTokens(digest, tokenizer_->Digest())) {
+  if (cache_ != nullptr && !digest.empty()) {
     if (auto tokens = cache_->Tokens(digest, tokenizer_->Digest())) return std::move(*tokens);
   }
   const std::string text = corpus_->Text(index);

@@ -16,6 +16,10 @@ struct Merge {
   int32_t rank = 0;
 };
 
+// More than a vocabulary can have use for: each token is the product of some, and real files have
+// two or three merges a token.
+constexpr int64_t MostMerges(int64_t tokens) { return 8 * tokens + (1 << 12); }
+
 class BpeMerges {
  public:
   // One token of a merged sequence, and how many symbols it covers.

@@ -60,14 +60,17 @@ BpeModel::BpeModel(BpeVocabulary vocabulary)
       if (at > 0 && at == token.size()) characters_[character] = id;
     }
   }
-  if (!vocabulary_.ignore_merges) return;
-  texts_.reserve(vocabulary_.ids.size());
-  for (const auto& [token, id] : vocabulary_.ids) {
-    auto text = vocabulary_.byte_level ? BytesOf(token, byte_of) : std::optional(token);
-    if (!text || text->empty()) continue;
-    texts_.push_back(std::move(*text));
-    words_.emplace(texts_.back(), id);
+  if (vocabulary_.ignore_merges) {
+    texts_.reserve(vocabulary_.ids.size());
+    for (const auto& [token, id] : vocabulary_.ids) {
+      auto text = vocabulary_.byte_level ? BytesOf(token, byte_of) : std::optional(token);
+      if (!text || text->empty()) continue;
+      texts_.push_back(std::move(*text));
+      words_.emplace(texts_.back(), id);
+    }
   }
+  vocabulary_.ids = {};  // all that is needed of them is in tables now
+  vocabulary_.merges = {};
 }
 
 void BpeModel::Encoder::Unknown() {

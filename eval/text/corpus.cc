@@ -180,10 +180,7 @@ std::unique_ptr<Corpus> OpenFolder(const CorpusOptions& options) {
 
 std::string ReadText(const fs::path& path) {
   const std::string bytes = ReadFile(path, kMaxTextBytes);
-  const size_t bad = FindInvalidUtf8(bytes);
-  if (bad != std::string_view::npos) {
-    throw InputError(path.string() + ": byte " + std::to_string(bad) + " is not valid UTF-8");
-  }
+  CheckUtf8(bytes, path.string());
   return FoldLineEnds(bytes);
 }
 

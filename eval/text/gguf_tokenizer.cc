@@ -89,8 +89,8 @@ class Reader {
   // Two words each, as far as can be told before the tokens are gathered.
   std::vector<std::string_view> ReadMerges() const {
     if (!values_.Has(kMerges)) values_.Refuse(kMerges, "missing");
-    // Each token is the product of some; real files have two or three merges a token.
-    const uint64_t count = *values_.Count(kMerges), most = 8 * tokens_.size() + (1 << 12);
+    const auto count = static_cast<int64_t>(*values_.Count(kMerges));
+    const int64_t most = MostMerges(static_cast<int64_t>(tokens_.size()));
     if (count > most) {
       values_.Refuse(kMerges, std::to_string(count) + " merges for " +
                                   std::to_string(tokens_.size()) + " tokens; allowed: up to " +

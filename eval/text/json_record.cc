@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "eval/errors.h"
-#include "eval/model/json_file.h"
 #include "eval/text/utf8.h"
 
 namespace longrope {
@@ -54,20 +53,26 @@ JsonRecords::JsonRecords(std::string field, const std::vector<std::string>& filt
   }
 }
 
-std::optional<std::string> JsonRecords::Text(std::string_view line,
-                                             const std::string& where) const {
+std::optional<Json> JsonRecords::Selected(std::string_view line, const std::string& where) const {
   Json record = ParseJson(line, where);
   for (const Filter& filter : filters_) {
     if (!Equals(record, filter.fields, filter.value)) return std::nullopt;
   }
-  const auto text = JsonObject(std::move(record), where).Text(field_);
+  return record;
+}
+
+std::optional<std::string> JsonRecords::Text(std::string_view line,
+                                             const std::string& where) const {
+  auto record = Selected(line, where);
+  if (!record) return std::nullopt;
+  const auto text = JsonObject(std::move(*record), where).Text(field_);
   if (!text) throw InputError(where + ": has no field '" + field_ + "'");
   return FoldLineEnds(*text);
 }
 
 bool JsonRecords::Passes(std::string_view line) const {
   try {
-    return Text(line, "").has_value();
+    return Selected(line, "").has_value();
   } catch (const InputError&) {
     return true;
   }

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "eval/model/json_file.h"
+
 namespace longrope {
 
 // "FIELD=VALUE" with a dot before each inner field, as "meta.pile_set_name=Books3".
@@ -30,6 +32,9 @@ class JsonRecords {
     std::vector<std::string> fields;
     std::string value;
   };
+  // The record of a line in which every filter holds. Throws InputError.
+  std::optional<Json> Selected(std::string_view line, const std::string& where) const;
+
   std::string field_;
   std::vector<Filter> filters_;
 };

@@ -5,6 +5,11 @@
 #include "eval/errors.h"
 
 namespace longrope {
+namespace {
+
+constexpr auto kPause = std::chrono::seconds(5);  // between lines
+
+}  // namespace
 
 std::string Megabytes(int64_t bytes) {
   const double mega = static_cast<double>(bytes) / 1e6;
@@ -13,16 +18,13 @@ std::string Megabytes(int64_t bytes) {
   return text;
 }
 
-Pace::Pace(const Listener& listener, std::string what, std::chrono::milliseconds pause)
-    : listener_(listener),
-      what_(std::move(what)),
-      pause_(pause),
-      last_(std::chrono::steady_clock::now()) {}
+Pace::Pace(const Listener& listener, std::string what)
+    : listener_(listener), what_(std::move(what)), last_(std::chrono::steady_clock::now()) {}
 
 void Pace::At(int64_t bytes, int64_t total) {
   if (listener_.stop.stop_requested()) throw Stopped();
   const auto now = std::chrono::steady_clock::now();
-  if (now - last_ < pause_) return;
+  if (now - last_ < kPause) return;
   last_ = now;
   listener_.Say(what_ + ": " + Megabytes(bytes) +
                 (total > 0 ? " of " + Megabytes(total) : std::string()) + " MB");

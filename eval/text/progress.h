@@ -27,8 +27,7 @@ struct Listener {
 class Pace {
  public:
   // `what` begins the lines. `listener` outlives it.
-  Pace(const Listener& listener, std::string what,
-       std::chrono::milliseconds pause = std::chrono::seconds(5));
+  Pace(const Listener& listener, std::string what);
   // At a place where the work may end: throws Stopped if that was asked for. "WHAT: 12.3 of 100
   // MB"; without a total (0) "WHAT: 12.3 MB".
   void At(int64_t bytes, int64_t total);
@@ -36,7 +35,6 @@ class Pace {
  private:
   const Listener& listener_;
   std::string what_;
-  std::chrono::milliseconds pause_;
   std::chrono::steady_clock::time_point last_;
 };
 

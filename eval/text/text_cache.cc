@@ -15,6 +15,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr uint32_t kVersion = 1;
+constexpr const char* kEnding = ".h5";
 constexpr int64_t kMaxFileBytes = int64_t{5} << 30;  // ids of a text of 1 GiB, and some
 constexpr auto kAbandoned = std::chrono::hours(1);   // a temporary that nobody writes any more
 
@@ -42,12 +43,14 @@ std::vector<Entry> EntriesOf(const fs::path& folder) {
   std::vector<Entry> entries;
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (!name.ends_with(kEnding) && name.find(kEnding + std::string(kTemporaryMark)) == name.npos) {
+      continue;
+    }
     std::error_code gone;
     const auto bytes = it->file_size(gone);
     const auto time = gone ? fs::file_time_type() : it->last_write_time(gone);
-    const bool ours = it->path().extension() == ".h5" ||
-                      it->path().filename().string().find(".h5.tmp.") != std::string::npos;
-    if (!gone && ours) entries.push_back({it->path(), static_cast<int64_t>(bytes), time});
+    if (!gone) entries.push_back({it->path(), static_cast<int64_t>(bytes), time});
   }
   return entries;
 }
@@ -58,14 +61,16 @@ TextCache::TextCache(FileSystem& files, TextCacheOptions options, Listener liste
     : files_(files), options_(std::move(options)), listener_(std::move(listener)) {}
 
 fs::path TextCache::File(const char* kind, const std::string& key) const {
-  return options_.folder / (kind + ("-" + Sha256Hex(key)) + ".h5");
+  return options_.folder / (kind + ("-" + Sha256Hex(key)) + kEnding);
 }
 
-std::optional<std::string> TextCache::Read(const fs::path& path) const {
+template <class Parse>
+auto TextCache::Load(const fs::path& path, const Parse& parse) const
+    -> std::optional<decltype(parse(std::string()))> {
   std::error_code none;
   if (options_.folder.empty() || !fs::exists(path, none)) return std::nullopt;
   try {
-    return Unseal(ReadFile(path, kMaxFileBytes), kVersion, path.string());
+    return parse(Unseal(ReadFile(path, kMaxFileBytes), kVersion, path.string()));
   } catch (const InputError& error) {
     listener_.Warn(std::string(error.what()) + "; it is made anew");
     return std::nullopt;
@@ -87,33 +92,33 @@ void TextCache::Write(const fs::path& path, std::string bytes) {
 }
 
 void TextCache::MakeRoom(int64_t bytes) {
+  if (bytes <= room_) {
+    room_ -= bytes;
+    return;
+  }
   auto entries = EntriesOf(options_.folder);
   std::ranges::sort(entries, {}, &Entry::time);
   int64_t total = bytes;
   for (const Entry& entry : entries) total += entry.bytes;
   for (const Entry& entry : entries) {
-    const bool whole = entry.path.extension() == ".h5";
+    const bool whole = entry.path.extension() == kEnding;
     const auto age = fs::file_time_type::clock::now() - entry.time;
     if (whole ? total <= options_.max_bytes : age < kAbandoned) continue;
     files_.Unlink(entry.path.string());
     total -= entry.bytes;
   }
+  room_ = std::max<int64_t>(0, options_.max_bytes - total);
 }
 
 std::optional<std::vector<int32_t>> TextCache::Tokens(const std::string& text,
                                                       const std::string& tokenizer) const {
   const std::string key = TokensKey(text, tokenizer);
   const fs::path path = File("tokens", key);
-  auto bytes = Read(path);
-  if (!bytes) return std::nullopt;
-  try {
-    const Hdf5Reader file(std::move(*bytes), path.string());
+  return Load(path, [&](std::string bytes) {
+    const Hdf5Reader file(std::move(bytes), path.string());
     if (file.Text("/key") != key) throw InputError(path.string() + ": is of another text");
     return file.ShortIntegers("/tokens");
-  } catch (const InputError& error) {
-    listener_.Warn(std::string(error.what()) + "; it is made anew");
-    return std::nullopt;
-  }
+  });
 }
 
 bool TextCache::HasTokens(const std::string& text, const std::string& tokenizer) const {
@@ -139,14 +144,9 @@ std::shared_ptr<const CorpusIndex> TextCache::Index(const fs::path& path,
   auto& index = indexes_[key];
   if (index) return index;
   const fs::path file = File("index", key);
-  if (auto bytes = Read(file)) {
-    try {
-      return index =
-                 std::make_shared<CorpusIndex>(ReadIndex(std::move(*bytes), key, file.string()));
-    } catch (const InputError& error) {
-      listener_.Warn(std::string(error.what()) + "; it is made anew");
-    }
-  }
+  auto kept = Load(
+      file, [&](std::string bytes) { return ReadIndex(std::move(bytes), key, file.string()); });
+  if (kept) return index = std::make_shared<CorpusIndex>(std::move(*kept));
   auto made = std::make_shared<CorpusIndex>(make());
   if (StateOf(path) + "\n" + selection != key) {
     throw InputError(path.string() + ": was changed while it was read");

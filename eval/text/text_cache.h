@@ -48,8 +48,11 @@ class TextCache {
 
  private:
   std::filesystem::path File(const char* kind, const std::string& key) const;
-  // The bytes of a file that is whole; nothing if there is none.
-  std::optional<std::string> Read(const std::filesystem::path& path) const;
+  // What parse(bytes) makes of a file; nothing if there is none, or (which is said) if it is
+  // damaged.
+  template <class Parse>
+  auto Load(const std::filesystem::path& path, const Parse& parse) const
+      -> std::optional<decltype(parse(std::string()))>;
   void Write(const std::filesystem::path& path, std::string bytes);
   // Removes the oldest files until so many bytes more fit.
   void MakeRoom(int64_t bytes);
@@ -58,6 +61,7 @@ class TextCache {
   TextCacheOptions options_;
   Listener listener_;
   std::map<std::string, std::shared_ptr<const CorpusIndex>> indexes_;  // by key
+  int64_t room_ = 0;  // bytes that are free as far as this process knows
 };
 
 }  // namespace longrope

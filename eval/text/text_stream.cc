@@ -76,14 +76,13 @@ class JsonLineStream final : public TextStream {
 
 // Bytes that a terminal, a table or a YAML file would stumble over.
 std::string Printable(std::string title) {
-  for (char& c : title) {
-    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = '?';
+  title = OneLine(std::move(title));
+  for (size_t at = 0; at < title.size(); ++at) {
+    const size_t bad = FindInvalidUtf8(std::string_view(title).substr(at));
+    if (bad == std::string::npos) break;
+    title[at += bad] = '?';
   }
-  while (true) {
-    const size_t bad = FindInvalidUtf8(title);
-    if (bad == std::string::npos) return title;
-    title[bad] = '?';
-  }
+  return title;
 }
 
 class TarTextStream final : public TextStream {
@@ -111,10 +110,7 @@ class TarTextStream final : public TextStream {
     while (const size_t got = tar_.Read(block)) {
       text.append(reinterpret_cast<const char*>(block), got);
     }
-    const size_t bad = FindInvalidUtf8(text);
-    if (bad != std::string::npos) {
-      throw InputError(Where() + ": byte " + std::to_string(bad) + " is not valid UTF-8");
-    }
+    CheckUtf8(text, Where());
     return FoldLineEnds(text);
   }
   const ByteSource& bytes() const override { return tar_.bytes(); }

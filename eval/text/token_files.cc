@@ -81,10 +81,14 @@ class TokenFiles final : public Books {
 
   void Split(size_t at, const std::optional<int64_t>& separator) {
     const TokenFile& file = files_[at];
+    if (!separator) {
+      if (file.size() > 0) books_.push_back({at, 0, file.size(), 1});
+      return;
+    }
     size_t begin = 0;
     int64_t number = 0;
     for (size_t i = 0; i <= file.size(); ++i) {
-      if (i < file.size() && (!separator || file.At(i) != *separator)) continue;
+      if (i < file.size() && file.At(i) != *separator) continue;
       if (i > begin) books_.push_back({at, begin, i, ++number});
       begin = i + 1;
     }

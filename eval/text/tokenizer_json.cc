@@ -41,8 +41,7 @@ class Watch {
  private:
   static constexpr int64_t kMaxOthers = 1 << 18;  // values beside vocabulary and merges
 
-  // Each token is the product of some; real files have two or three merges a token.
-  int64_t MostMerges() const { return std::min<int64_t>(8 * vocab_ + (1 << 12), 1 << 21); }
+  int64_t MostMerges() const { return std::min<int64_t>(longrope::MostMerges(vocab_), 1 << 21); }
 
   void SeeKey(int depth, const std::string& key) {
     if (depth == 1) {
@@ -218,7 +217,10 @@ BpeDescription ReadTokenizerJson(const std::filesystem::path& path, const BosCho
   }
   std::string prefix;
   for (const int32_t id : result.prefix) prefix += " " + std::to_string(id);
-  result.digest = Sha256Hex(std::string(bytes) + "+prefix" + prefix);
+  Sha256 digest;
+  digest.Add(bytes);
+  digest.Add("+prefix" + prefix);
+  result.digest = Hex(digest.Finish());
   return result;
 }
 

@@ -1,5 +1,7 @@
 #include "eval/text/utf8.h"
 
+#include "eval/errors.h"
+
 namespace longrope {
 namespace {
 
@@ -38,6 +40,12 @@ size_t FindInvalidUtf8(std::string_view text) {
     at += length;
   }
   return std::string_view::npos;
+}
+
+void CheckUtf8(std::string_view text, const std::string& where) {
+  const size_t bad = FindInvalidUtf8(text);
+  if (bad == std::string_view::npos) return;
+  throw InputError(where + ": byte " + std::to_string(bad) + " is not valid UTF-8");
 }
 
 std::string FoldLineEnds(std::string_view text) {

@@ -11,6 +11,14 @@ namespace longrope {
 // points above U+10FFFF are not valid), or npos.
 size_t FindInvalidUtf8(std::string_view text);
 
+// Throws InputError "WHERE: byte N is not valid UTF-8".
+void CheckUtf8(std::string_view text, const std::string& where);
+
+// Of valid UTF-8: does a character begin with this byte?
+constexpr bool StartsCharacter(char byte) {
+  return (static_cast<unsigned char>(byte) & 0xC0) != 0x80;
+}
+
 // CRLF as LF; a CR alone stays. A byte order mark stays, too: Python's reader of UTF-8 keeps it.
 std::string FoldLineEnds(std::string_view text);
 

@@ -145,8 +145,7 @@ std::optional<ModelConfig> ConfigOf(const Source& source, const std::string& for
 std::string FamilyOf(Source* source, const std::string& format) {
   const auto config = ConfigOf(*source, format);
   if (!config) return "";
-  const RopeShape shape{config->shape.head_dim, config->rope_base,
-                        config->original_length.value_or(0)};
+  const RopeShape shape = config->KnownRope();
   CheckFactorsFit(source->file, source->path.string(), shape);
   CompleteFrom(shape, &source->file);
   return config->family;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "eval/errors.h"
+#include "eval/text/utf8.h"
 #include "kernels/device_error.h"
 #include "search/cli/command.h"
 
@@ -30,10 +31,8 @@ void AddCommands(CLI::App& app, Action* action) {
   AddWorker(app, action);
 }
 
-bool StartsCharacter(char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }
-
-// Names out of files may be long, and may hold line ends or what a terminal obeys.
-std::string OneLine(std::string message) {
+// Names out of files may be long.
+std::string Cut(std::string message) {
   constexpr size_t kBegin = 1200, kEnd = 400;
   if (message.size() > kBegin + kEnd) {
     size_t begin = kBegin, end = message.size() - kEnd;
@@ -41,15 +40,12 @@ std::string OneLine(std::string message) {
     while (end < message.size() && !StartsCharacter(message[end])) ++end;
     message.replace(begin, end - begin, "...");
   }
-  for (char& c : message) {
-    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = '?';
-  }
   return message;
 }
 
 // One line for people.
 int Report(const std::string& message, int code) {
-  std::cerr << "longrope: " << OneLine(message) << std::endl;
+  std::cerr << "longrope: " << OneLine(Cut(message)) << std::endl;
   return code;
 }
 

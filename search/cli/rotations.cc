@@ -47,8 +47,7 @@ Rotations::Rotations(const RotationArguments& arguments, const ModelConfig& conf
     : arguments_(arguments), config_(config) {
   if (!arguments.factors.empty()) {
     const FactorFile file = ReadFactorFile(arguments.factors);
-    CheckFactorsFit(file, arguments.factors,
-                    {config.shape.head_dim, config.rope_base, config.original_length.value_or(0)});
+    CheckFactorsFit(file, arguments.factors, config.KnownRope());
     set_ = file.Set();
   }
   if (!arguments.method.empty()) method_ = RopeMethodNamed(arguments.method);

@@ -44,7 +44,7 @@ class OwnModel {
                             {"engine", std::string(engine_->name())},
                             {"model", source_->Digest()},
                             {"sliding window", "0"}},
-            .shape = {config.shape.head_dim, config.rope_base, config.original_length.value_or(0)},
+            .shape = config.KnownRope(),
             .given = config.own_factors,
             .vocab = config.shape.vocab};
   }

@@ -8,7 +8,7 @@
 
 #include "eval/backend.h"
 #include "eval/errors.h"
-#include "eval/external/external_evaluator.h"
+#include "eval/external/worker_team.h"
 #include "eval/number_text.h"
 #include "eval/protocols/passkey.h"
 #include "eval/protocols/sliding_window.h"
@@ -137,13 +137,11 @@ void EvaluateRun::Bind(const std::string& name, const std::string& path) {
   const int64_t sliding = bound_.source->config().shape.sliding_window;
   bound_.scorer = std::make_unique<Scorer>(
       *engine_, *bound_.source, ScorerOptionsOf(job, longest, sliding >= longest.length));
-  bound_.digest = bound_.source->Digest();
-  bound_.text = bound_.digest + "\n" + std::string(engine_->name()) + "\n" +
+  const std::string digest = bound_.source->Digest();
+  bound_.text = digest + "\n" + std::string(engine_->name()) + "\n" +
                 std::string(engine_->build()) + "\n" +
                 std::to_string(bound_.scorer->sliding_window());
-  if (std::ranges::find(facts_.models, std::pair(name, bound_.digest)) == facts_.models.end()) {
-    facts_.models.emplace_back(name, bound_.digest);
-  }
+  facts_.models.emplace_back(name, digest);
 }
 
 void EvaluateRun::OpenTexts(std::stop_token stop) {
@@ -220,18 +218,18 @@ std::string EvaluateRun::KeyOf(const EvaluationCell& cell, size_t index) const {
 
 bool EvaluateRun::MeasureByWorkers(const EvaluationCell& cell, std::stop_token stop) {
   std::vector<Task> tasks;
-  std::vector<Document> documents = facts_.documents;
-  for (size_t i = 0; i < documents.size(); ++i) {
-    documents[i].tokens.resize(static_cast<size_t>(cell.length));
+  for (size_t i = 0; i < facts_.documents.size(); ++i) {
     if (cache_->Find(KeyOf(cell, i)) != nullptr) continue;
     tasks.push_back({&cell - cells_.data(), static_cast<int>(i), cell.factors});
   }
   if (tasks.empty()) return true;
+  std::vector<Document> documents = facts_.documents;
+  for (Document& document : documents) document.tokens.resize(static_cast<size_t>(cell.length));
   WorkerTeam& workers = *evaluators_.Workers();
-  ExternalEvaluator evaluator(workers, *workers.Greet({}), std::move(documents));
+  workers.Share(std::move(documents));
   size_t scored = 0;
   auto before = std::chrono::steady_clock::now();
-  evaluator.Run(
+  workers.Run(
       tasks,
       [&](const Task& task, const Score& score) {
         const auto now = std::chrono::steady_clock::now();

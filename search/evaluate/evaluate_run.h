@@ -34,9 +34,9 @@ class EvaluateRun final : public StageRun {
   std::string Report() const override;
 
  private:
-  // A model that is bound (`folder` and `scorer`, or workers), and what its scores depend on.
+  // A model that is bound (`source` and `scorer`, or workers), and what its scores depend on.
   struct Bound {
-    std::string path, text, digest;
+    std::string path, text;
     std::unique_ptr<ModelSource> source;
     std::unique_ptr<Scorer> scorer;
   };

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "eval/errors.h"
+#include "eval/model/model_limits.h"
 #include "eval/number_text.h"
 #include "eval/storage/files.h"
 #include "search/factors/longrope_csv.h"
@@ -14,7 +15,6 @@ namespace {
 using OrderedJson = nlohmann::ordered_json;
 
 constexpr int64_t kMaxFileBytes = 16 << 20;
-constexpr int64_t kMaxLength = int64_t{1} << 32;
 constexpr const char* kProvenance[] = {"model_digest", "job_digest", "corpus", "scores"};
 
 OrderedJson LambdaJson(const std::vector<float>& lambda) {

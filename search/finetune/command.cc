@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include <chrono>
 #include <thread>
 
+#include "eval/child_process.h"
 #include "eval/errors.h"
 #include "eval/storage/files.h"
 
@@ -85,12 +85,7 @@ class Tail {
 // In the child: never returns.
 [[noreturn]] void Become(const char* command, int log, pid_t parent) {
   ::setpgid(0, 0);
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // of the shell, and of a command that takes its place
-  if (::getppid() != parent) ::_exit(127);
-  sigset_t none;
-  sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none,
-                nullptr);  // the program's threads wait for signals, it does not
+  DieWith(parent);  // the shell, and a command that takes its place
   const int nothing = ::open("/dev/null", O_RDONLY);
   ::dup2(nothing, 0);
   ::dup2(log, 1);

@@ -43,12 +43,12 @@ struct ScoreColumns {
 
 // Names and values of fingerprints stand in lines; titles of documents, which come from file names,
 // may hold line ends.
-std::string OneLine(const std::string& text) {
+std::string Escaped(const std::string& text) {
   std::string line;
   for (char c : text) line += c == '\\' ? "\\\\" : c == '\n' ? "\\n" : std::string(1, c);
   return line;
 }
-std::string FromOneLine(const std::string& line) {
+std::string Unescaped(const std::string& line) {
   std::string text;
   for (size_t i = 0; i < line.size(); ++i) {
     const bool escaped = line[i] == '\\' && i + 1 < line.size();
@@ -118,7 +118,7 @@ class StageReader {
     for (std::string line; std::getline(lines, line);) {
       const size_t tab = line.find('\t');
       if (tab == std::string::npos) Refuse("fingerprint");
-      state_.fingerprint.emplace_back(line.substr(0, tab), FromOneLine(line.substr(tab + 1)));
+      state_.fingerprint.emplace_back(line.substr(0, tab), Unescaped(line.substr(tab + 1)));
     }
     ReadCandidates();
     ReadBaselines();
@@ -243,7 +243,7 @@ std::string WriteCheckpoint(const StageRecord& record) {
   WriteModel(file, record.model);
   std::string lines;
   for (const auto& [key, value] : record.state.fingerprint) {
-    lines += key + "\t" + OneLine(value) + "\n";
+    lines += key + "\t" + Escaped(value) + "\n";
   }
   file.Write(kStage + "fingerprint", lines);
   WriteCandidates(file, record.state);

@@ -28,20 +28,17 @@ Evaluator* ExternalStages::For(const StageOptions& stage, const std::string&,
   evaluator_.reset();
   if (stop.stop_requested()) return nullptr;
   const WorkerHello& hello = *team_.Greet({});
-  std::vector<Document> documents;
-  try {
-    documents = DrawStageDocuments(job_, stage, texts_.Open(hello.vocab, std::move(stop)));
-  } catch (const Stopped&) {
-    return nullptr;
-  }
-  Announce(stage, documents, observer_);
+  auto documents = DrawAnnounced(job_, stage, texts_.Open(hello.vocab, std::move(stop)), observer_);
+  if (!documents) return nullptr;
   if (hello.given && stage.kind == "search") {
     observer_.OnMessage(
         "stage " + stage.name + ": starts from the factors of the workers' model (" +
         std::to_string(hello.given->Longest().length) + " tokens); what it finds multiplies them");
   }
-  MarkTail(stage, StageModelOf(hello, job_.model).shape.original_length, &documents);
-  evaluator_ = std::make_unique<ExternalEvaluator>(team_, hello, std::move(documents));
+  if (stage.objective == "tail") {
+    MarkTail(stage, StageModelOf(hello, job_.model).shape.original_length, &*documents);
+  }
+  evaluator_ = std::make_unique<ExternalEvaluator>(team_, hello, std::move(*documents));
   return evaluator_.get();
 }
 

@@ -33,7 +33,10 @@ Reading JobTexts::Open(int64_t vocab, std::stop_token stop) {
   reading.vocab = vocab;
   if (!job_.data.tokens) {
     // A fine-tune keeps the tokenizer, and need not copy it.
-    tokenizer_ = OpenTokenizer(job_.model.path, vocab);
+    if (!tokenizer_ || vocab_ != vocab) {
+      tokenizer_ = OpenTokenizer(job_.model.path, vocab);
+      vocab_ = vocab;
+    }
     reading.tokenizer = tokenizer_.get();
   }
   return reading;

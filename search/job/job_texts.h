@@ -22,18 +22,19 @@ struct Reading {
 class JobTexts {
  public:
   // `writes`: may the cache be written?
-  explicit JobTexts(const Job& job, Listener listener = {}, bool writes = true);
-  // Opens the tokenizer where the job's books are texts. Throws InputError. Valid until the next
-  // call, and as long as this.
+  JobTexts(const Job& job, Listener listener, bool writes = true);
+  // Opens the tokenizer where the job's books are texts, once for all calls of one vocabulary.
+  // Throws InputError. Valid until a call for another one, and as long as this.
   Reading Open(int64_t vocab, std::stop_token stop = {});
   // For sizes and titles alone.
-  Reading Titles(std::stop_token stop = {});
+  Reading Titles(std::stop_token stop);
 
  private:
   const Job& job_;
   Listener listener_;
   TextCache cache_;
   std::unique_ptr<Tokenizer> tokenizer_;
+  int64_t vocab_ = 0;  // that it was opened for
 };
 
 // `observer` outlives it.

@@ -114,22 +114,17 @@ Evaluator* ModelStages::For(const StageOptions& stage, const std::string& path,
   DropLost();
   Open(path);
   const Reading reading = texts_.Open(source_->config().shape.vocab, stop);
-  std::vector<Document> documents;
-  try {
-    documents = DrawStageDocuments(job_, stage, reading);
-  } catch (const Stopped&) {
-    return nullptr;
-  }
-  Announce(stage, documents, observer_);
+  auto documents = DrawAnnounced(job_, stage, reading, observer_);
+  if (!documents) return nullptr;
   if (const auto& own = source_->config().own_factors; own && stage.kind == "search") {
     observer_.OnMessage("stage " + stage.name +
                         ": starts from a rotation that is rescaled already (" + own->Text() +
                         "); what it finds multiplies that");
   }
-  if (!MarkScored(stage, reading.tokenizer, &documents, std::move(stop))) return nullptr;
+  if (!MarkScored(stage, reading.tokenizer, &*documents, std::move(stop))) return nullptr;
   BindFor(stage);
   if (digest_.empty()) digest_ = source_->Digest();
-  evaluator_ = EvaluatorOf(std::move(documents));
+  evaluator_ = EvaluatorOf(std::move(*documents));
   return evaluator_.get();
 }
 

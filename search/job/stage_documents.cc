@@ -212,17 +212,23 @@ std::string DocumentText(const Document& document) {
                                : count + " from token " + std::to_string(document.offset));
 }
 
-void Announce(const StageOptions& stage, const std::vector<Document>& documents,
-              RunObserver& observer) {
+std::optional<std::vector<Document>> DrawAnnounced(const Job& job, const StageOptions& stage,
+                                                   const Reading& reading, RunObserver& observer) {
+  std::vector<Document> documents;
+  try {
+    documents = DrawStageDocuments(job, stage, reading);
+  } catch (const Stopped&) {
+    return std::nullopt;
+  }
   for (size_t i = 0; i < documents.size(); ++i) {
     const bool fitness = i < static_cast<size_t>(stage.documents);
     observer.OnMessage("stage " + stage.name + ": " + (fitness ? "fitness" : "held-out") +
                        " document " + DocumentText(documents[i]));
   }
+  return documents;
 }
 
 void MarkTail(const StageOptions& stage, int64_t original, std::vector<Document>* documents) {
-  if (stage.objective != "tail") return;
   for (Document& document : *documents) {
     document.scored = TailTokens(stage.length, original);
     document.objective = "tail from token " + std::to_string(original);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,13 @@ namespace longrope {
 std::vector<Document> DrawStageDocuments(const Job& job, const StageOptions& stage,
                                          const Reading& reading);
 
+// Those, and tells which are what of a search. nullopt if stopped. Throws InputError.
+std::optional<std::vector<Document>> DrawAnnounced(const Job& job, const StageOptions& stage,
+                                                   const Reading& reading, RunObserver& observer);
+
 // Throws InputError if the books that a stage is to read are not there, or too few for it. Reads
 // none of them, so whether each is long enough remains to be seen.
-void CheckStageTexts(const Job& job, const StageOptions& stage, const Reading& reading = {});
+void CheckStageTexts(const Job& job, const StageOptions& stage, const Reading& reading);
 
 // Where a fine-tune's texts are.
 const std::string& TrainPath(const DataOptions& data);
@@ -29,13 +34,10 @@ const std::string& TrainPath(const DataOptions& data);
 void ForTrainBooks(const DataOptions& data, const Reading& reading,
                    const std::function<void(const std::vector<int32_t>&)>& body);
 
-// Which tokens count under a stage's objective, if it is `tail`: those from `original` on.
+// Which tokens count under the objective `tail`: those from `original` on.
 void MarkTail(const StageOptions& stage, int64_t original, std::vector<Document>* documents);
 
 // "'TITLE', its first 2048 tokens", or from where it begins.
 std::string DocumentText(const Document& document);
-// Tells which documents a search scores.
-void Announce(const StageOptions& stage, const std::vector<Document>& documents,
-              RunObserver& observer);
 
 }  // namespace longrope

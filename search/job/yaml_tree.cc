@@ -179,10 +179,7 @@ YamlNode ParseYaml(const std::string& text, const std::string& name) {
     throw InputError(name + ": has " + std::to_string(text.size()) + " bytes, allowed are " +
                      std::to_string(kMaxBytes));
   }
-  const size_t bad = FindInvalidUtf8(text);
-  if (bad != std::string::npos) {
-    throw InputError(name + ": byte " + std::to_string(bad) + " is not valid UTF-8");
-  }
+  CheckUtf8(text, name);
   // The parser takes one of them for the end of the text.
   const auto control = std::ranges::find_if(text, [](char c) {
     return (static_cast<unsigned char>(c) < ' ' && c != '\t' && c != '\n' && c != '\r') ||

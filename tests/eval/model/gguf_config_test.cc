@@ -4,49 +4,23 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <functional>
 
-#include "eval/model/gguf_model.h"
-#include "tests/support/gguf_writer.h"
-#include "tests/support/refusal.h"
 #include "tests/support/safetensors_writer.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/spoilt_gguf.h"
 
 namespace longrope {
 namespace {
 
 using ::testing::ElementsAre;
 using testing::FloatBytes;
-using testing::GgufBytes;
 using testing::GgufF32;
 using testing::GgufI32s;
 using testing::GgufText;
 using testing::GgufToWrite;
 using testing::GgufU32;
 using ::testing::HasSubstr;
-using testing::RefusalOf;
-using testing::SmallGguf;
-using testing::TempFolder;
-using testing::WriteFile;
 
-class GgufConfigTest : public ::testing::Test {
- protected:
-  // Of the small model after `spoil`.
-  GgufModel Open(const std::function<void(GgufToWrite*)>& spoil,
-                 const ConfigOverrides& overrides = {}) {
-    GgufToWrite file = SmallGguf();
-    spoil(&file);
-    WriteFile(folder_ / "m.gguf", GgufBytes(file));
-    return GgufModel(folder_ / "m.gguf", overrides);
-  }
-  std::string Refusal(const std::function<void(GgufToWrite*)>& spoil) {
-    const std::string refusal = RefusalOf([&] { Open(spoil); });
-    EXPECT_THAT(refusal, HasSubstr("m.gguf: "));
-    return refusal;
-  }
-
-  TempFolder folder_;
-};
+using GgufConfigTest = testing::SpoiltGguf;
 
 TEST_F(GgufConfigTest, ReadsTheConfigFromTheKeys) {
   const GgufModel model = Open([](GgufToWrite* f) {

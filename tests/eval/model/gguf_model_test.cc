@@ -3,16 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <functional>
-
 #include "eval/backend.h"
 #include "eval/model/model_folder.h"
 #include "eval/scorer.h"
-#include "tests/support/gguf_writer.h"
 #include "tests/support/half.h"
-#include "tests/support/refusal.h"
 #include "tests/support/small_model.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/spoilt_gguf.h"
 
 namespace longrope {
 namespace {
@@ -25,7 +21,6 @@ using testing::GgufText;
 using testing::GgufToWrite;
 using testing::GgufU32;
 using ::testing::HasSubstr;
-using testing::RefusalOf;
 using testing::SmallGguf;
 using testing::SourcePath;
 using testing::TempFolder;
@@ -47,27 +42,7 @@ std::vector<double> Nats(const ModelSource& model, int64_t count) {
   return *Scorer(*engine, model, {}).TokenNats(Tokens(count, model.config().shape.vocab), factors);
 }
 
-class GgufModelTest : public ::testing::Test {
- protected:
-  std::filesystem::path Write(const GgufToWrite& file) {
-    WriteFile(folder_ / "m.gguf", GgufBytes(file));
-    return folder_ / "m.gguf";
-  }
-  // Of the small model after `spoil`.
-  GgufModel Open(const std::function<void(GgufToWrite*)>& spoil,
-                 const ConfigOverrides& overrides = {}) {
-    GgufToWrite file = SmallGguf();
-    spoil(&file);
-    return GgufModel(Write(file), overrides);
-  }
-  std::string Refusal(const std::function<void(GgufToWrite*)>& spoil) {
-    const std::string refusal = RefusalOf([&] { Open(spoil); });
-    EXPECT_THAT(refusal, HasSubstr("m.gguf: "));
-    return refusal;
-  }
-
-  TempFolder folder_;
-};
+using GgufModelTest = testing::SpoiltGguf;
 
 TEST_F(GgufModelTest, ScoresAsTheHuggingFaceFolderDoes) {
   const ModelFolder folder(SourcePath("data/tiny"), {});
