@@ -18,10 +18,16 @@ namespace longrope {
 using FingerprintParts = std::vector<std::pair<std::string, std::string>>;
 
 struct Task {
-  int64_t candidate = 0;  // the caller's number of these factors
+  int64_t candidate = 0;  // the caller's number of these factors; below 0 of a baseline's
   int document = 0;       // index into the evaluator's documents
   RopeFactors factors;
 };
+
+// "candidate 3 on 'TITLE'"
+inline std::string TaskText(const Task& task, const std::string& title) {
+  return (task.candidate < 0 ? "a baseline" : "candidate " + std::to_string(task.candidate)) +
+         " on '" + title + "'";
+}
 
 class Evaluator {
  public:

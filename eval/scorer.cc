@@ -91,8 +91,7 @@ void ModelEvaluator::Run(std::span<const Task> tasks, const Done& done, std::sto
     try {
       score = scorer_.ScoreTokens(document.tokens, task.factors, stop, document.scored);
     } catch (const DeviceError& error) {
-      throw DeviceError(error.kind(), "candidate " + std::to_string(task.candidate) + " on '" +
-                                          document.title + "': " + error.what());
+      throw DeviceError(error.kind(), TaskText(task, document.title) + ": " + error.what());
     }
     if (!score) return;
     done(task, *score);

@@ -53,6 +53,10 @@ std::string SecondsText(double seconds) {
                      : std::to_string(std::llround(seconds)) + " s";
 }
 
+double SecondsLeft(std::chrono::steady_clock::time_point since, double limit) {
+  return limit - Seconds(std::chrono::steady_clock::now() - since).count();
+}
+
 }  // namespace
 
 WorkerTeam::WorkerTeam(WorkerOptions options, std::filesystem::path files,
@@ -67,10 +71,6 @@ void WorkerTeam::Say(const Worker& worker, const std::string& text) const {
   report_("worker " + std::to_string(worker.number) + ": " + text);
 }
 
-void WorkerTeam::Throw() const {
-  throw InputError("no worker is left to score with: " + last_trouble_);
-}
-
 void WorkerTeam::StartAll() {
   for (Worker& worker : workers_) {
     if (worker.phase != Phase::kAway) continue;
@@ -82,14 +82,14 @@ void WorkerTeam::StartAll() {
       worker.process = std::make_unique<WorkerProcess>(command);
       worker.phase = Phase::kStarting;
       worker.began = worker.heard = Clock::now();
-      worker.informed = false;
+      worker.noticed = worker.informed = false;
       worker.last_log.clear();
     } catch (const InputError& error) {
       GiveUp(&worker, error.what());
     }
   }
   if (std::ranges::all_of(workers_, [](const Worker& w) { return w.phase == Phase::kGivenUp; })) {
-    Throw();
+    throw InputError("no worker is left to score with: " + last_trouble_);
   }
 }
 
@@ -103,8 +103,8 @@ const WorkerHello* WorkerTeam::Greet(std::stop_token stop) {
   return &*hello_;
 }
 
-void WorkerTeam::Share(const std::vector<Document>& documents) {
-  documents_ = documents;
+void WorkerTeam::Share(std::vector<Document> documents) {
+  documents_ = std::move(documents);
   for (std::string& line : start_lines_) line.clear();
   for (Worker& worker : workers_) worker.informed = false;
 }
@@ -156,20 +156,22 @@ void WorkerTeam::SendStart(Worker* worker) {
 }
 
 double WorkerTeam::Patience(const Worker& worker, std::string* what) const {
-  const auto left = [](Clock::time_point since, double limit) {
-    return limit - Seconds(Clock::now() - since).count();
-  };
   if (worker.phase == Phase::kStarting) {
     *what = "no hello for " + SecondsText(options_.start_timeout);
-    return left(worker.began, options_.start_timeout);
+    return SecondsLeft(worker.began, options_.start_timeout);
   }
   if (worker.phase != Phase::kBusy) return INFINITY;
-  const double silent = left(worker.heard, options_.silence_timeout);
+  const double silent = SecondsLeft(worker.heard, options_.silence_timeout);
   const double busy =
-      options_.task_timeout > 0 ? left(worker.began, options_.task_timeout) : INFINITY;
+      options_.task_timeout > 0 ? SecondsLeft(worker.began, options_.task_timeout) : INFINITY;
   *what = busy < silent ? "no score for " + SecondsText(options_.task_timeout)
                         : "no sign of life for " + SecondsText(options_.silence_timeout);
   return std::min(silent, busy);
+}
+
+double WorkerTeam::UntilNotice(const Worker& worker) const {
+  if (worker.phase != Phase::kStarting || worker.noticed) return INFINITY;
+  return SecondsLeft(worker.began, options_.start_notice);
 }
 
 void WorkerTeam::Step(WorkerRound* round, int wake) {
@@ -179,7 +181,7 @@ void WorkerTeam::Step(WorkerRound* round, int wake) {
     if (!worker.process) continue;
     worker.process->AddPolls(&polls);
     std::string what;
-    wait = std::min(wait, Patience(worker, &what));
+    wait = std::min({wait, Patience(worker, &what), UntilNotice(worker)});
   }
   ::poll(polls.data(), polls.size(), static_cast<int>(std::ceil(std::max(0.0, wait) * 1000)));
   for (Worker& worker : workers_) {
@@ -233,7 +235,10 @@ void WorkerTeam::Listen(Worker* worker, WorkerRound* round) {
 
 void WorkerTeam::Watch(Worker* worker, WorkerRound* round) {
   std::string what;
-  if (Patience(*worker, &what) <= 0) Fail(worker, what, round);
+  if (Patience(*worker, &what) <= 0) return Fail(worker, what, round);
+  if (UntilNotice(*worker) > 0) return;
+  worker->noticed = true;
+  Say(*worker, "has not said hello yet; it is given " + SecondsText(options_.start_timeout));
 }
 
 std::optional<WorkerAnswer> WorkerTeam::Understand(Worker* worker, const std::string& line,
@@ -279,32 +284,33 @@ void WorkerTeam::CheckAnswer(const Worker& worker, const WorkerAnswer& answer,
   }
 }
 
-void WorkerTeam::GiveUp(Worker* worker, const std::string& why) {
+void WorkerTeam::End(Worker* worker, Phase phase, const std::string& why, const std::string& then) {
   worker->process.reset();
-  worker->phase = Phase::kGivenUp;
+  worker->phase = phase;
   last_trouble_ = "worker " + std::to_string(worker->number) + ": " + why;
-  Say(*worker, why + "; it gets no more tasks");
+  report_(last_trouble_ + "; " + then);
+}
+
+void WorkerTeam::GiveUp(Worker* worker, const std::string& why) {
+  End(worker, Phase::kGivenUp, why, "it gets no more tasks");
 }
 
 void WorkerTeam::Fail(Worker* worker, const std::string& why, WorkerRound* round) {
   const bool busy = worker->phase == Phase::kBusy;
   const int64_t number = worker->task;
-  last_trouble_ = "worker " + std::to_string(worker->number) + ": " + why;
   if (++worker->failures >= options_.failures) {
     GiveUp(worker, why);
   } else {
-    worker->process.reset();
-    worker->phase = Phase::kAway;
-    Say(*worker, why + "; it is started again");
+    End(worker, Phase::kAway, why, "it is started again");
   }
   if (!busy || round == nullptr) return;
   const size_t index = round->IndexOf(number);
   round->Return(index, worker->number);
   if (round->attempts(index) < options_.attempts) return;
   const Task& task = round->At(index);
-  throw InputError("candidate " + std::to_string(task.candidate) + " on '" +
-                   documents_[static_cast<size_t>(task.document)].title + "' failed " +
-                   std::to_string(options_.attempts) + " times, at last " + last_trouble_);
+  throw InputError(TaskText(task, documents_[static_cast<size_t>(task.document)].title) +
+                   " failed " + std::to_string(options_.attempts) + " times, at last " +
+                   last_trouble_);
 }
 
 void WorkerTeam::EndWorkers(const std::function<bool(const Worker&)>& which) {

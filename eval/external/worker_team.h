@@ -2,7 +2,6 @@
 #pragma once
 
 #include <chrono>
-#include <deque>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -25,6 +24,7 @@ struct WorkerOptions {
   std::vector<std::string> command;  // {worker} in a word: the worker's number, from 0
   int workers = 1;
   double start_timeout = 900;   // seconds from the start to its hello
+  double start_notice = 30;     // seconds after which a hello that has not come is spoken of
   double silence_timeout = 60;  // seconds without a line of a worker that has a task
   double task_timeout = 0;      // seconds that a task may take; 0: any
   int attempts = 3;             // of a task, whoever makes them
@@ -48,7 +48,7 @@ class WorkerTeam {
   // InputError if none is left.
   const WorkerHello* Greet(std::stop_token stop);
   // The documents that tasks name from here on. Throws FileError.
-  void Share(const std::vector<Document>& documents);
+  void Share(std::vector<Document> documents);
   // As Evaluator::Run. Throws InputError if no worker is left, or if a task has failed too often;
   // workers that are busy when it ends in that way, or by a stop, are dismissed.
   void Run(std::span<const Task> tasks, const Evaluator::Done& done, std::stop_token stop);
@@ -63,6 +63,7 @@ class WorkerTeam {
     Phase phase = Phase::kAway;
     std::unique_ptr<WorkerProcess> process;
     Clock::time_point began, heard;  // the phase; the last line
+    bool noticed = false;            // was its late hello spoken of?
     bool in_line = false;            // its hello's `inline`
     bool informed = false;           // does it know the documents?
     int64_t task = 0;                // number of the one it has
@@ -87,12 +88,14 @@ class WorkerTeam {
   // Its process ends and its task waits again; it may be started anew.
   void Fail(Worker* worker, const std::string& why, WorkerRound* round);
   void GiveUp(Worker* worker, const std::string& why);
+  // Ends its process, and says why and what comes then.
+  void End(Worker* worker, Phase phase, const std::string& why, const std::string& then);
   void TakeLog(Worker* worker);
   // Seconds from now on; infinite where nothing is waited for.
   double Patience(const Worker& worker, std::string* what) const;
+  double UntilNotice(const Worker& worker) const;
   void EndWorkers(const std::function<bool(const Worker&)>& which);
   void Say(const Worker& worker, const std::string& text) const;
-  [[noreturn]] void Throw() const;
 
   WorkerOptions options_;
   SharedFiles files_;

@@ -19,11 +19,13 @@ namespace {
 
 using ::testing::AnyOf;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using testing::FakeDocuments;
 using testing::FakeTasks;
 using testing::FakeWorker;
 using ::testing::HasSubstr;
 using testing::SlurpFile;
+using ::testing::StartsWith;
 using testing::TempFolder;
 
 using Scores = std::map<std::pair<int64_t, int>, Score>;
@@ -247,6 +249,16 @@ TEST_F(WorkerTeamTest, WhatIsNoWorkerIsRefusedBeforeAnyTask) {
   EXPECT_THAT(refusal(FakeWorker({"--as", "early"})), HasSubstr("no model here"));
   EXPECT_THAT(refusal(FakeWorker({"--protocol", "2"})), HasSubstr("protocol: 2; allowed: 1"));
   EXPECT_THAT(refusal(FakeWorker({"--as", "mute"}), 0.5), HasSubstr("no hello for 500 ms"));
+}
+
+TEST_F(WorkerTeamTest, AHelloThatDoesNotComeIsSpokenOfOnceAndWaitedFor) {
+  WorkerOptions options = Options({"sh", "-c", "sleep 1.5; exec python3 " + FakeWorker()[1]}, 1);
+  options.start_notice = 0.2;
+  WorkerTeam team(options, folder_ / "tokens",
+                  [this](const std::string& line) { log_.push_back(line); });
+  ASSERT_NE(team.Greet({}), nullptr);
+  EXPECT_THAT(log_, ElementsAre("worker 0: has not said hello yet; it is given 60 s",
+                                StartsWith("worker 0: is there: ")));
 }
 
 TEST_F(WorkerTeamTest, AStopEndsWorkersSoonAndReportsNoMore) {
