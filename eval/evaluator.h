@@ -18,14 +18,15 @@ namespace longrope {
 using FingerprintParts = std::vector<std::pair<std::string, std::string>>;
 
 struct Task {
-  int64_t candidate = 0;  // the caller's number of these factors; below 0 of a baseline's
+  int64_t candidate = 0;  // the caller's number of these factors; -1, -2, ... of baselines
   int document = 0;       // index into the evaluator's documents
   RopeFactors factors;
 };
 
-// "candidate 3 on 'TITLE'"
+// "candidate 3 on 'TITLE'", "baseline 1 on 'TITLE'".
 inline std::string TaskText(const Task& task, const std::string& title) {
-  return (task.candidate < 0 ? "a baseline" : "candidate " + std::to_string(task.candidate)) +
+  return (task.candidate < 0 ? "baseline " + std::to_string(-task.candidate)
+                             : "candidate " + std::to_string(task.candidate)) +
          " on '" + title + "'";
 }
 

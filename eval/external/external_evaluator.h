@@ -10,9 +10,9 @@ namespace longrope {
 class ExternalEvaluator final : public Evaluator {
  public:
   // `team` has said hello and outlives the evaluator, whose documents it now scores: one evaluator
-  // a time. Throws FileError.
+  // a time.
   ExternalEvaluator(WorkerTeam& team, const WorkerHello& hello, std::vector<Document> documents);
-  // Throws InputError if no worker is left, or one task failed too often.
+  // As WorkerTeam::Run.
   void Run(std::span<const Task> tasks, const Done& done, std::stop_token stop) override;
   // What the workers say of themselves, and the documents.
   FingerprintParts Fingerprint() const override { return fingerprint_; }

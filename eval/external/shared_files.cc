@@ -21,7 +21,8 @@ SharedBytes SharedFiles::ShareBytes(std::string bytes, const char* suffix, bool 
   if (in_line) return {"", "", std::move(bytes)};
   const std::string digest = Sha256Hex(bytes);
   const std::filesystem::path path = folder_ / (digest + suffix);
-  if (!written_.contains(path)) {
+  std::error_code unknown;
+  if (!written_.contains(path) || !std::filesystem::exists(path, unknown)) {
     MakeFolders(FileSystem::Real(), folder_);
     ReplaceFile(FileSystem::Real(), path, bytes);
     written_.insert(path);

@@ -18,15 +18,15 @@ class SharedFiles {
   SharedFiles& operator=(const SharedFiles&) = delete;
   ~SharedFiles();
 
-  // Writes those of the documents' files that are not there yet, or of `in_line` none. Throws
-  // FileError.
+  // Writes the documents' files, but for those that it wrote before and that are still there; of
+  // `in_line` none. Throws FileError.
   StartMessage Share(const std::vector<Document>& documents, bool in_line);
 
  private:
   SharedBytes ShareBytes(std::string bytes, const char* suffix, bool in_line);
 
-  std::filesystem::path folder_;  // absolute
-  std::set<std::filesystem::path> written_;
+  std::filesystem::path folder_;             // absolute
+  std::set<std::filesystem::path> written_;  // by this object: what others left may be damaged
 };
 
 // What a host shared; checked. Throws InputError.

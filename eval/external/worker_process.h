@@ -72,7 +72,7 @@ class WorkerProcess {
   // To the whole group.
   void Signal(int signal) const;
   // Ends what is left of it, after a moment for an end of its own, and says how it ended: "exit
-  // code 3", "signal 9 (Killed)".
+  // code 3", "signal 9 (Killed)". Once.
   std::string End();
 
  private:

@@ -238,7 +238,8 @@ void WorkerTeam::Watch(Worker* worker, WorkerRound* round) {
   if (Patience(*worker, &what) <= 0) return Fail(worker, what, round);
   if (UntilNotice(*worker) > 0) return;
   worker->noticed = true;
-  Say(*worker, "has not said hello yet; it is given " + SecondsText(options_.start_timeout));
+  Say(*worker, "has not said hello yet; it is given " + SecondsText(options_.start_timeout) +
+                   " from its start");
 }
 
 std::optional<WorkerAnswer> WorkerTeam::Understand(Worker* worker, const std::string& line,

@@ -47,10 +47,11 @@ class WorkerTeam {
   // What the first worker says; starts all of them where none is. nullptr if stopped. Throws
   // InputError if none is left.
   const WorkerHello* Greet(std::stop_token stop);
-  // The documents that tasks name from here on. Throws FileError.
+  // The documents that tasks name from here on.
   void Share(std::vector<Document> documents);
-  // As Evaluator::Run. Throws InputError if no worker is left, or if a task has failed too often;
-  // workers that are busy when it ends in that way, or by a stop, are dismissed.
+  // As Evaluator::Run. Throws InputError if no worker is left, or if a task has failed too often,
+  // and FileError if token files cannot be written; workers that are busy when it ends in that way,
+  // or by a stop, are dismissed.
   void Run(std::span<const Task> tasks, const Evaluator::Done& done, std::stop_token stop);
   // Tells all workers to end, and ends them with all that they started: within three seconds.
   void Dismiss();

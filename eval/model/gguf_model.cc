@@ -95,7 +95,7 @@ std::string GgufModel::Digest() const {
 
 std::string GgufModel::FindNonFinite() const {
   for (const auto& [name, tensor] : file_.tensors()) {
-    if (const auto found = FirstNonFinite(tensor.bytes, tensor.dtype, tensor.shape)) {
+    if (const auto found = FirstNonFinite(tensor.bytes, tensor.dtype)) {
       return "tensor " + name + ", element " + std::to_string(*found);
     }
   }

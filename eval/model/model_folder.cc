@@ -135,7 +135,7 @@ std::string ModelFolder::FindNonFinite() const {
   for (const auto& [name, tensor] : tensors_) {
     const auto type = TypeNamed(tensor->dtype);
     if (!type) continue;
-    if (const auto found = FirstNonFinite(tensor->bytes, *type, tensor->shape)) {
+    if (const auto found = FirstNonFinite(tensor->bytes, *type)) {
       return "tensor " + name + ", element " + std::to_string(*found);
     }
   }

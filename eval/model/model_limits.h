@@ -10,9 +10,11 @@ inline constexpr int64_t kMaxSize = 1 << 24;  // of a width or a vocabulary, in 
 inline constexpr int64_t kMinLength = 2;      // of a text, in tokens: ln L divides
 inline constexpr int64_t kMaxLength = int64_t{1} << 32;
 
+inline constexpr int64_t kMinHeadDim = 2;
+inline constexpr int64_t kMaxHeadDim = 4096;
 inline constexpr const char* kHeadDimsAllowed = "even, up to 4096";
 constexpr bool IsHeadDim(int64_t head_dim) {
-  return head_dim >= 2 && head_dim <= 4096 && head_dim % 2 == 0;
+  return head_dim >= kMinHeadDim && head_dim <= kMaxHeadDim && head_dim % 2 == 0;
 }
 
 // Without an epsilon a row of zeros, as padding is, has no norm; and an engine holds it in float32.

@@ -1,4 +1,4 @@
-// Shapes of stored tensors, as lists of sizes, slowest first.
+// Stored tensors: their shapes, as lists of sizes, slowest first, and what stands in them.
 #pragma once
 
 #include <cstddef>
@@ -18,10 +18,9 @@ std::string ShapeText(const std::vector<int64_t>& shape);
 // As a matrix is stored: a vector has one size.
 std::vector<int64_t> ShapeOf(const MatrixSize& size);
 
-// Number of the first element that is not finite, in the order of storage. `bytes`: of a whole
-// tensor.
-std::optional<int64_t> FirstNonFinite(std::span<const std::byte> bytes, DType dtype,
-                                      const std::vector<int64_t>& shape);
+// Number of the first element of a tensor that is not finite, in the order of storage. `bytes`:
+// whole blocks.
+std::optional<int64_t> FirstNonFinite(std::span<const std::byte> bytes, DType dtype);
 
 // Calls body(role, layer) for every weight of a model.
 template <class Body>

@@ -37,7 +37,7 @@ class ReadHandle {
   int64_t size_ = 0;
 };
 
-// What stands in the name of a file that ReplaceFile has not finished.
+// What stands in the name of a file or folder that is not finished.
 inline constexpr char kTemporaryMark[] = ".tmp.";
 
 // Replaces `path` by `bytes`: temporary in the same folder, write, fsync, close, rename, fsync of

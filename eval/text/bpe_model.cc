@@ -69,8 +69,9 @@ BpeModel::BpeModel(BpeVocabulary vocabulary)
       words_.emplace(texts_.back(), id);
     }
   }
-  vocabulary_.ids = {};  // all that is needed of them is in tables now
-  vocabulary_.merges = {};
+  // All that is needed of them is in tables now; assigning {} would keep their memory.
+  vocabulary_.ids = std::unordered_map<std::string, int32_t>();
+  vocabulary_.merges = std::vector<Merge>();
 }
 
 void BpeModel::Encoder::Unknown() {

@@ -107,7 +107,8 @@ void TextCache::MakeRoom(int64_t bytes) {
     files_.Unlink(entry.path.string());
     total -= entry.bytes;
   }
-  room_ = std::max<int64_t>(0, options_.max_bytes - total);
+  // Others write too.
+  room_ = std::clamp<int64_t>(options_.max_bytes - total, 0, options_.max_bytes / 16);
 }
 
 std::optional<std::vector<int32_t>> TextCache::Tokens(const std::string& text,

@@ -18,10 +18,11 @@
 namespace longrope {
 
 struct TextCacheOptions {
-  std::filesystem::path folder = {};   // made where it is missing; "": nothing is kept on disk
-  int64_t max_bytes = 10'000'000'000;  // of its files; the oldest go
-  int64_t min_text_bytes = 1 << 14;    // shorter texts are tokenized as fast as looked up
-  bool writes = true;                  // false: reads what is there
+  std::filesystem::path folder = {};  // made where it is missing; "": nothing is kept on disk
+  // Of its files; the oldest go. Each process that writes may be over by a sixteenth.
+  int64_t max_bytes = 10'000'000'000;
+  int64_t min_text_bytes = 1 << 14;  // shorter texts are tokenized as fast as looked up
+  bool writes = true;                // false: reads what is there
 };
 
 // Files of HDF5 with a digest of themselves (sealed_file.h), each named by what it was made of and
@@ -54,14 +55,14 @@ class TextCache {
   auto Load(const std::filesystem::path& path, const Parse& parse) const
       -> std::optional<decltype(parse(std::string()))>;
   void Write(const std::filesystem::path& path, std::string bytes);
-  // Removes the oldest files until so many bytes more fit.
+  // Removes the oldest files until so many bytes more fit, so far as this process has looked.
   void MakeRoom(int64_t bytes);
 
   FileSystem& files_;
   TextCacheOptions options_;
   Listener listener_;
   std::map<std::string, std::shared_ptr<const CorpusIndex>> indexes_;  // by key
-  int64_t room_ = 0;  // bytes that are free as far as this process knows
+  int64_t room_ = 0;  // bytes that may be written before the folder is looked through again
 };
 
 }  // namespace longrope

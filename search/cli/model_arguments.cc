@@ -1,6 +1,7 @@
 #include "search/cli/model_arguments.h"
 
 #include "eval/errors.h"
+#include "eval/model/model_limits.h"
 #include "search/cli/console.h"
 
 namespace longrope {
@@ -22,14 +23,14 @@ void AddModelArguments(CLI::App& command, ModelArguments* arguments, bool requir
       .add_option(
           "--original", arguments->original,
           "Original length in tokens, over what the model's files say; a Mistral's must be given")
-      ->check(CLI::Range(int64_t{2}, int64_t{1} << 32));
+      ->check(CLI::Range(kMinLength, kMaxLength));
   command
       .add_option("--rope-base", arguments->rope_base,
                   "Base of the rotation, over what the model's files say")
       ->check(CLI::Range(1.001, 1e12));
   command
       .add_option("--head-dim", arguments->head_dim, "Head size, over what the model's files say")
-      ->check(CLI::Range(int64_t{2}, int64_t{4096}));
+      ->check(CLI::Range(kMinHeadDim, kMaxHeadDim));
 }
 
 void RefuseNonFinite(const ModelArguments& model, const ModelSource& source,

@@ -121,7 +121,7 @@ FactorFile ParseFactorFile(std::string_view text, const std::string& name) {
   if (json.Has("rope_base") && !(file.rope_base > 1)) {
     json.Refuse("rope_base", json.Raw("rope_base").dump() + "; allowed: above 1");
   }
-  file.head_dim = static_cast<int>(json.Integer("head_dim", 2, 4096).value_or(0));
+  file.head_dim = static_cast<int>(json.Integer("head_dim", kMinHeadDim, kMaxHeadDim).value_or(0));
   const size_t pairs = file.Longest().factors.lambda.size();
   if (file.head_dim != 0 && pairs * 2 != static_cast<size_t>(file.head_dim)) {
     json.Refuse("lambda", "has " + std::to_string(pairs) + " elements; head_dim asks for " +

@@ -49,7 +49,9 @@ void Verify(const fs::path& folder, const RopeFactors& factors) {
 class NewFolder {
  public:
   NewFolder(FileSystem& files, const fs::path& place)
-      : files_(files), place_(place), path_(place.string() + ".tmp." + std::to_string(::getpid())) {
+      : files_(files),
+        place_(place),
+        path_(place.string() + kTemporaryMark + std::to_string(::getpid())) {
     fs::remove_all(path_);
     MakeFolders(files, path_);
   }

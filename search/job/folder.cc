@@ -24,7 +24,7 @@ void Folder::KeepPrevious() const {
   const std::string current = File(kCheckpointFile).string();
   const std::filesystem::path previous = File(kPreviousCheckpointFile);
   // A second name for the old file, moved into place: there is never a moment without one.
-  const std::string link = previous.string() + ".tmp.link";
+  const std::string link = previous.string() + kTemporaryMark + "link";
   files_->Unlink(link);
   if (files_->Link(current, link) != 0) {  // not every file system has hard links
     ReplaceFile(*files_, previous, ReadFile(current, INT64_MAX));

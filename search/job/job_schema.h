@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "eval/backend.h"
+#include "eval/model/model_limits.h"
 #include "eval/text/json_record.h"
 #include "eval/text/token_files.h"
 #include "search/job/job_options.h"
@@ -49,7 +50,7 @@ inline Rule Filled(const std::string& what) {
   return {.accepts = IsFilled, .allowed = what + " that are not empty"};
 }
 
-inline constexpr double kMaxTokens = 4294967296;  // of a length
+inline constexpr double kMaxTokens = kMaxLength;
 
 template <class Visitor>
 void Describe(Visitor& visit, ModelOptions& o) {
@@ -57,7 +58,7 @@ void Describe(Visitor& visit, ModelOptions& o) {
         Required({.accepts = IsFilled, .allowed = "a path that is not empty"}));
   visit("original_length", o.original_length, KeyRole::kResult, Range(2, kMaxTokens));
   visit("rope_base", o.rope_base, KeyRole::kResult, Range(1.001, 1e12));
-  visit("head_dim", o.head_dim, KeyRole::kResult, Range(2, 4096));
+  visit("head_dim", o.head_dim, KeyRole::kResult, Range(kMinHeadDim, kMaxHeadDim));
 }
 
 template <class Visitor>

@@ -173,6 +173,18 @@ TEST_F(WorkerServerTest, WhatIsWrongWithDocumentsIsSaidByTheirTasks) {
   EXPECT_THAT(said(start), HasSubstr("cannot be"));
 }
 
+TEST_F(WorkerServerTest, FilesAreWrittenOnceAndAgainWhereTheyAreGone) {
+  SharedFiles files(folder_ / "tokens");
+  const std::string path = files.Share({FourTokens()}, false).documents[0].tokens.path;
+  const std::string before = testing::SlurpFile(path);
+  testing::WriteFile(path, "a mark");
+  files.Share({FourTokens()}, false);
+  EXPECT_EQ(testing::SlurpFile(path), "a mark");
+  std::filesystem::remove_all(folder_ / "tokens");
+  files.Share({FourTokens()}, false);
+  EXPECT_EQ(testing::SlurpFile(path), before);
+}
+
 TEST_F(WorkerServerTest, WhateverFailsIsAnAnswer) {
   SharedFiles files(folder_ / "tokens");
   const std::string start = LineOf(files.Share({FourTokens()}, true));

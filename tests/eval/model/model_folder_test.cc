@@ -273,6 +273,23 @@ TEST(ModelFolder, FindsAWeightThatIsNotFiniteByName) {
   }
 }
 
+// Whatever the sizes beside it say, a tensor with a zero among them has nothing in it.
+TEST(ModelFolder, LooksForNonFiniteNumbersWhereThereAreBytes) {
+  const TempFolder folder;
+  testing::WriteConfig(folder.path(), SmallConfig());
+  Tensors tensors = SmallTensors();
+  for (const std::vector<int64_t>& shape :
+       {std::vector<int64_t>{int64_t{1} << 60, 0}, {0, int64_t{1} << 60}, {0}}) {
+    tensors.push_back({"extra." + std::to_string(tensors.size()), "F32", shape, ""});
+  }
+  tensors.push_back({"scalar", "F32", {}, FloatBytes({1})});
+  testing::WriteWeights(folder.path(), tensors);
+  EXPECT_EQ(ModelFolder(folder.path(), {}).FindNonFinite(), "");
+  tensors.back().bytes = FloatBytes({std::nanf("")});
+  testing::WriteWeights(folder.path(), tensors);
+  EXPECT_EQ(ModelFolder(folder.path(), {}).FindNonFinite(), "tensor scalar, element 0");
+}
+
 TEST(ModelFolder, FindsNonFiniteHalfPrecisionNumbers) {
   const struct {
     const char* dtype;

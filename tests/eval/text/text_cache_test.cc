@@ -283,6 +283,25 @@ TEST(TextCache, AnIndexIsOfTheFileAsItStands) {
   EXPECT_EQ(made, 4);
 }
 
+// Each of them looks through the folder now and then, not at every file.
+TEST(TextCache, ItsSizeHoldsBesideOthersThatWrite) {
+  const TempFolder folder;
+  const TextCacheOptions options{.folder = folder / "c", .max_bytes = 400'000, .min_text_bytes = 0};
+  std::vector<TextCache> caches(2, TextCache(FileSystem::Real(), options, {}));
+  const auto total = [&] {
+    int64_t bytes = 0;
+    for (const fs::path& path : FilesOf(options.folder)) bytes += fs::file_size(path);
+    return bytes;
+  };
+  int64_t most = 0;
+  for (int i = 0; i < 200; ++i) {
+    caches[i % 2].AddTokens(std::to_string(i), "k", 1, Count(2000));
+    most = std::max(most, total());
+  }
+  EXPECT_GT(most, options.max_bytes * 3 / 4);
+  EXPECT_LE(most, options.max_bytes * 9 / 8);
+}
+
 // Several processes fill and read one folder at once: whatever is read is right.
 TEST(TextCache, ProcessesShareAFolder) {
   const TempFolder folder;

@@ -1,12 +1,14 @@
 // Documents and objectives of a stage, on the tiny model.
 #include "search/job/model_stages.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <numeric>
 #include <set>
 
 #include "eval/rope_methods.h"
+#include "search/job/job_texts.h"
 #include "search/job/stage_documents.h"
 #include "tests/search/job/small_run.h"
 #include "tests/support/compare.h"
@@ -234,6 +236,14 @@ TEST_F(ModelStagesTest, AStopEndsTheSearchForKeyTokens) {
   ModelStages stages(job_, observer, folder_ / "key_tokens.csv");
   EXPECT_EQ(stages.For(Stage(), job_.model.path, observer.stop.get_token()), nullptr);
   EXPECT_EQ(observer.looked, 1);
+}
+
+TEST_F(ModelStagesTest, TheTokenizerIsOpenedOnceForAVocabulary) {
+  JobTexts texts(job_, {});
+  const Tokenizer* first = texts.Open(4096).tokenizer;
+  EXPECT_EQ(texts.Open(4096).tokenizer, first);
+  EXPECT_THAT(testing::RefusalOf([&] { texts.Open(100); }), ::testing::HasSubstr("100"));
+  EXPECT_EQ(texts.Open(4096).tokenizer, first);
 }
 
 TEST_F(ModelStagesTest, AStopEndsTheReadingOfTexts) {
