@@ -2,11 +2,13 @@
 #include <filesystem>
 #include <iostream>
 #include <string>
+#include <vector>
 
 #include "eval/errors.h"
 #include "eval/text/utf8.h"
 #include "kernels/device_error.h"
 #include "search/cli/command.h"
+#include "search/job/suggest.h"
 
 namespace longrope {
 namespace {
@@ -49,10 +51,21 @@ int Report(const std::string& message, int code) {
   return code;
 }
 
-// The name of the subcommand that was being parsed, for a hint.
-std::string HelpHint(const CLI::App& app) {
+// The parser takes a subcommand that it does not know for an argument too many.
+std::string UsageText(const CLI::App& app, const CLI::ParseError& error) {
   const auto chosen = app.get_subcommands();
-  return "; see longrope " + (chosen.empty() ? "" : chosen.front()->get_name() + " ") + "--help";
+  const auto left = app.remaining();
+  std::string text = error.what();
+  if (chosen.empty() && !left.empty() && !left.front().starts_with('-')) {
+    std::vector<std::string> names;
+    for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+      names.push_back(command->get_name());
+    }
+    text = "no subcommand is named '" + left.front() + "'; the nearest is '" +
+           NearestName(left.front(), names) + "'";
+  }
+  return text + "; see longrope " + (chosen.empty() ? "" : chosen.front()->get_name() + " ") +
+         "--help";
 }
 
 int RunAction(const Action& action) {
@@ -70,7 +83,7 @@ int Main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    return Report(error.what() + HelpHint(app), kExitInput);
+    return Report(UsageText(app, error), kExitInput);
   }
   if (!action) return Report("a subcommand is required; see longrope --help", kExitInput);
   return RunAction(action);

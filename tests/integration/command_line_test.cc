@@ -11,8 +11,8 @@ using testing::RunProcess;
 using testing::TempFolder;
 
 TEST(CommandLine, HelpOfEverySubcommandGoesToStdout) {
-  for (const char* command :
-       {"", "search", "resume", "show", "eval", "export", "factors", "tokenize"}) {
+  for (const char* command : {"", "search", "resume", "show", "eval", "export", "factors",
+                              "passkey", "sensitivity", "study", "tokenize", "worker"}) {
     std::vector<std::string> arguments = {"--help"};
     if (*command != 0) arguments.insert(arguments.begin(), command);
     const Output output = RunProcess(Longrope(arguments));
@@ -25,7 +25,9 @@ TEST(CommandLine, HelpOfEverySubcommandGoesToStdout) {
 
 TEST(CommandLine, BadUsageIsOneLineAndExitCodeTwo) {
   ExpectRefused(RunProcess(Longrope({})), {"subcommand", "--help"});
-  ExpectRefused(RunProcess(Longrope({"serch"})), {"--help"});
+  ExpectRefused(RunProcess(Longrope({"serch", "job.yaml"})),
+                {"'serch'", "nearest is 'search'", "longrope --help"});
+  ExpectRefused(RunProcess(Longrope({"--verion"})), {"--verion", "longrope --help"});
   ExpectRefused(RunProcess(Longrope({"search"})), {"job", "search --help"});
   ExpectRefused(RunProcess(Longrope({"eval", "--model", "x", "--nonsense"})), {"eval --help"});
   ExpectRefused(RunProcess(Longrope({"eval", "--model", testing::Tiny(), "--text",
