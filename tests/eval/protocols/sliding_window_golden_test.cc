@@ -60,7 +60,8 @@ TEST(SlidingWindowGolden, EveryWindowHasTheNatsOfTransformers) {
 
 // 8 windows of 256 tokens, one every 64: 256 tokens, then 64 new ones each, the last one fewer.
 TEST(SlidingWindowGolden, CountsAreThoseOfTheDefinition) {
-  for (const json& one : Golden("sliding_window.json").at("cases")) {
+  const json golden = Golden("sliding_window.json");
+  for (const json& one : golden.at("cases")) {
     const int64_t window = one.at("window"), stride = one.at("stride");
     const int64_t count = (700 - window + stride - 1) / stride + 1;
     EXPECT_EQ(one.at("windows").size(), count);

@@ -185,7 +185,7 @@ TEST(StreamedCorpus, RefusesOnlyTheTextsThatAreAskedFor) {
 TEST(StreamedCorpus, RefusesDamagedFilesWhenTheyAreOpened) {
   const TempFolder folder;
   std::string text;
-  for (int i = 0; text.size() < 200'000; i = i * 5 + 1) text += std::to_string(i % 1009) + " ";
+  for (unsigned i = 0; text.size() < 200'000; i = i * 5 + 1) text += std::to_string(i % 1009) + " ";
   const std::string lines = "{\"text\":\"" + text + "\"}\n{\"text\":\"b\"}\n";
   const std::vector<testing::TarEntry> entries = {{"a.txt", text}, {"b.txt", text}};
   const std::pair<const char*, std::string> files[] = {
