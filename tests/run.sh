@@ -15,7 +15,8 @@ build=$suite
 select=(--label-exclude 'slow|clients')
 packages=()
 # Whole searches and long texts take many minutes under a sanitizer; their parts are all tested.
-sanitized=(--exclude-regex '^integration/(Search|Eval|Export|HostileFiles|MemoryAccount)|WholeBooks')
+whole='^integration/(Search|Eval|Export|Corpora|HostileFiles|MemoryAccount|WorkerTest.(ThisProgram|TheJob))'
+sanitized=(--exclude-regex "$whole|WholeBooks")
 case $suite in
   release) ;;
   slow) build=release; select=(--label-regex slow) ;;
