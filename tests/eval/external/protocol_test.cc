@@ -66,7 +66,7 @@ TEST(Protocol, LinesThatCannotBeAreRefused) {
   const std::string rope =
       R"({"type":"hello","protocol":1,"worker":"w","fingerprint":"x","vocab":5,)"
       R"("rope":{"pairs":2,"base":10,)";
-  for (const auto& [line, said] : std::vector<std::pair<std::string, std::string>>{
+  for (const auto& one : std::vector<std::pair<std::string, std::string>>{
            {"", "not valid JSON"},
            {"hello", "not valid JSON"},
            {"[]", "expected a JSON object"},
@@ -100,7 +100,7 @@ TEST(Protocol, LinesThatCannotBeAreRefused) {
            {rope + R"("given":{"length":9,"lambda":[1,1]},"dynamic":{"factor":0.5,)"
                    R"("original_length":9}}})",
             "factor: allowed"}}) {
-    EXPECT_REFUSED(ParseWorkerLine(line), said);
+    EXPECT_REFUSED(ParseWorkerLine(one.first), one.second);
   }
 }
 
@@ -108,14 +108,14 @@ TEST(Protocol, LinesOfAHostThatCannotBeAreRefused) {
   const std::string task = R"({"type":"task","task":1,"document":0,"length":4,)";
   const std::string start =
       R"({"type":"start","protocol":1,"documents":[{"length":4,"tokens":[1,2,3,4],)";
-  for (const auto& [line, said] : std::vector<std::pair<std::string, std::string>>{
+  for (const auto& one : std::vector<std::pair<std::string, std::string>>{
            {task + R"("lambda":[1,0]})", "lambda: allowed"},
            {task + R"("lambda":[1,1e-50]})", "lambda: allowed"},  // 0 in float32
            {task + R"("lambda":[1,1e39]})", "lambda: allowed"},
            {start + R"("scored":[0,1,2,1]}]})", "scored: allowed: whole numbers from 0 to 1"},
            {start + R"("scored":[0,1,257,1]}]})", "scored: allowed"},  // 1 in a byte
            {start + R"("scored":[0,1,0.5,1]}]})", "scored: allowed"}}) {
-    EXPECT_REFUSED(ParseHostLine(line), said);
+    EXPECT_REFUSED(ParseHostLine(one.first), one.second);
   }
 }
 

@@ -215,7 +215,7 @@ TEST_F(GgufConfigTest, RefusesByNameWhatIsNotComputed) {
       {"llama.embedding_length", {GgufU32(0), "0; allowed"}},
       {"llama.feed_forward_length", {GgufU32(~0u), "4294967295; allowed"}}};
   for (const auto& [key, value] : cases) {
-    EXPECT_THAT(Refusal([&](GgufToWrite* f) { f->Set(key, value.first); }),
+    EXPECT_THAT(Refusal([&key = key, &value = value](GgufToWrite* f) { f->Set(key, value.first); }),
                 HasSubstr(std::string(key) + ": " + value.second));
   }
   for (const char* key : {"general.architecture", "llama.block_count", "llama.context_length",

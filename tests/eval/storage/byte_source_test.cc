@@ -82,10 +82,10 @@ TEST(ByteSource, RefusesWhatIsCutOffAtAnyByte) {
   for (const auto& [name, packing] : kEndings) {
     if (packing == Packing::kNone) continue;
     const std::string whole = Packed(Noise(200), packing);
+    const std::filesystem::path file = folder / name;
     for (size_t length = 0; length < whole.size(); ++length) {
-      WriteFile(folder / name, whole.substr(0, length));
-      EXPECT_THAT(RefusalOf([&] { ReadAll(folder / name); }), StartsWith((folder / name).string()))
-          << length;
+      WriteFile(file, whole.substr(0, length));
+      EXPECT_THAT(RefusalOf([&] { ReadAll(file); }), StartsWith(file.string())) << length;
     }
   }
 }

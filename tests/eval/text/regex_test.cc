@@ -59,7 +59,7 @@ TEST(Regex, RefusesByNameWhatItCannotRead) {
       {R"(\u00)", "here: \\u without four digits"},
       {R"(\p{L)", "here: an open brace"},
       {"a\\", "here: a lone backslash"}};
-  for (const auto& [pattern, message] : cases) EXPECT_REFUSED(Regex(pattern, "here"), message);
+  for (const auto& one : cases) EXPECT_REFUSED(Regex(one.first, "here"), one.second);
 }
 
 TEST(Regex, RefusesAMatchWithoutEnd) {

@@ -195,15 +195,16 @@ TEST(StreamedCorpus, RefusesDamagedFilesWhenTheyAreOpened) {
       {"a.tar.gz", PackedTar(entries, Packing::kGzip)},
       {"a.tar.zst", PackedTar(entries, Packing::kZstd)}};
   for (const auto& [name, whole] : files) {
+    const fs::path file = folder / name;
     // Within the first text, and within the last.
     for (size_t length : {whole.size() / 4, whole.size() * 3 / 4}) {
-      WriteFile(folder / name, whole.substr(0, length));
-      EXPECT_THAT(RefusalOf([&] { OpenCorpus({folder / name}); }),
-                  AllOf(StartsWith((folder / name).string() + ": is"), HasSubstr("cut off")))
+      WriteFile(file, whole.substr(0, length));
+      EXPECT_THAT(RefusalOf([&] { OpenCorpus({file}); }),
+                  AllOf(StartsWith(file.string() + ": is"), HasSubstr("cut off")))
           << length;
     }
-    WriteFile(folder / name, "");
-    RefusalOf([&] { OpenCorpus({folder / name}); });
+    WriteFile(file, "");
+    RefusalOf([&] { OpenCorpus({file}); });
   }
   WriteFile(folder / "a.tar", PackedTar({}, Packing::kNone));
   EXPECT_THAT(RefusalOf([&] { OpenCorpus({folder / "a.tar"}); }), HasSubstr("holds no text"));

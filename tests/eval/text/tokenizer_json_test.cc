@@ -40,7 +40,7 @@ struct Case {
 };
 
 void ExpectRefused(const std::vector<Case>& cases) {
-  for (const auto& [change, message] : cases) EXPECT_REFUSED(ReadText(Changed(change)), message);
+  for (const Case& one : cases) EXPECT_REFUSED(ReadText(Changed(one.change)), one.message);
 }
 
 TEST(TokenizerJson, ReadsTheStylesAsTheyAre) {
@@ -167,7 +167,7 @@ TEST(TokenizerJson, RefusesWhatIsNoJson) {
       {"[]", "expected a JSON object"},
       {"{}", "model: expected a JSON object"},
       {std::string(1000, '\0'), "not valid JSON"}};
-  for (const auto& [text, message] : cases) EXPECT_REFUSED(ReadText(text), message);
+  for (const auto& one : cases) EXPECT_REFUSED(ReadText(one.first), one.second);
 }
 
 // Refused for its beginning alone: what would be a fault further on is not reached.
