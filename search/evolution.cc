@@ -143,7 +143,7 @@ std::optional<Genome> Evolution::MutantOf(const Genome& parent, const GenomeSet&
       kOperators[Choose(std::array{rates.sweep, rates.segment, rates.shift, rates.scalars}, rng)];
   if (make != nullptr) {
     *origin = named;
-    auto child = FirstNew(known, [&] { return make(parent, space_, rng); });
+    auto child = FirstNew(known, [&, make = make] { return make(parent, space_, rng); });
     if (child) return child;
   }
   *origin = Origin::kMutation;
@@ -160,8 +160,9 @@ std::optional<Genome> Evolution::CrossoverOf(const Genome& better, const Genome&
   const auto [named, make] =
       kOperators[Choose(std::array{rates.uniform, rates.blend, rates.prefix}, rng)];
   *origin = named;
-  auto child = make != nullptr ? FirstNew(known, [&] { return make(better, other, space_, rng); })
-                               : Cross(better, other, space_, options_.crossover, known, rng);
+  auto child = make != nullptr
+                   ? FirstNew(known, [&, make = make] { return make(better, other, space_, rng); })
+                   : Cross(better, other, space_, options_.crossover, known, rng);
   if (child) return child;
   *origin = Origin::kCrossoverMutant;
   return Mutate(better, space_, options_.mutation_rate, known, rng);

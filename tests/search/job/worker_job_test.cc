@@ -58,7 +58,7 @@ TEST_F(WorkerJobTest, WhatIsNotSaidIsTheTeamsDefault) {
 }
 
 TEST_F(WorkerJobTest, ContradictionsAreRefusedWithTheirLine) {
-  for (const auto& [backend, said] : std::vector<std::pair<std::string, std::string>>{
+  for (const auto& one : std::vector<std::pair<std::string, std::string>>{
            {"backend: {command: [w], name: reference}", "job.yaml:3: backend.name: workers"},
            {"backend: {command: [w], threads: 2}", "job.yaml:3: backend.threads: workers"},
            {"backend: {command: [w], dtype: f16}", "job.yaml:3: backend.dtype: workers"},
@@ -68,7 +68,7 @@ TEST_F(WorkerJobTest, ContradictionsAreRefusedWithTheirLine) {
            {"backend: {command: w}", "job.yaml:3: backend.command: expected a list"},
            {"backend: {command: [w, '']}", "job.yaml:3: backend.command: ''"},
            {"backend: {command: [w], workers: 0}", "job.yaml:3: backend.workers: 0"}}) {
-    EXPECT_REFUSED(Read(backend), said);
+    EXPECT_REFUSED(Read(one.first), one.second);
   }
 }
 
