@@ -15,7 +15,6 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-constexpr int64_t kMaxPairs = 2048;
 constexpr int64_t kMaxNumber = int64_t{1} << 53;  // that JSON's readers keep exact
 constexpr size_t kMaxParts = 100;
 constexpr const char* kGivenType = "the worker's";  // its kind is not told
@@ -155,7 +154,7 @@ WorkerHello ReadHello(const JsonObject& object) {
   hello.fingerprint = ReadFingerprint(object);
   if (!object.Has("rope")) object.Refuse("rope", "is missing");
   const JsonObject rope = object.Object("rope");
-  const int64_t pairs = Whole(rope, "pairs", 1, kMaxPairs);
+  const int64_t pairs = Whole(rope, "pairs", 1, kMaxHeadDim / 2);
   hello.shape = {static_cast<int>(2 * pairs), Finite(rope, "base"),
                  rope.Integer("original_length", kMinLength, kMaxLength).value_or(0)};
   if (!(hello.shape.base > 1)) rope.Refuse("base", "allowed: above 1");

@@ -6,6 +6,7 @@
 
 #include "eval/errors.h"
 #include "eval/model/json_file.h"
+#include "eval/model/model_limits.h"
 #include "eval/protocols/sliding_window.h"
 #include "eval/scorer.h"
 #include "search/cli/command.h"
@@ -168,13 +169,13 @@ void AddEval(CLI::App& app, Action* action) {
           ->add_option("--stride", arguments->stride,
                        "Read in windows that begin so many tokens apart, each a pass of its own; "
                        "every token is scored in the first window that holds it (the paper: 256)")
-          ->check(CLI::Range(int64_t{1}, int64_t{1} << 32));
+          ->check(CLI::Range(int64_t{1}, kMaxLength));
   command
       ->add_option("--window", arguments->window,
                    "Tokens of a window (default: what the factors, or --target, are made for; the "
                    "original length without them)")
       ->needs(stride)
-      ->check(CLI::Range(int64_t{2}, int64_t{1} << 32));
+      ->check(CLI::Range(kMinLength, kMaxLength));
   command->add_flag("--json", arguments->json, "One JSON object a line");
   AddBackendArguments(*command, &arguments->backend);
   command->callback([=] { *action = [=] { return Run(*arguments); }; });

@@ -2,6 +2,7 @@
 #include <iostream>
 #include <memory>
 
+#include "eval/model/model_limits.h"
 #include "eval/number_text.h"
 #include "eval/rope_methods.h"
 #include "search/cli/command.h"
@@ -92,7 +93,7 @@ void AddFactors(CLI::App& app, Action* action) {
   AddModelArguments(*command, &arguments->model);
   command->add_option("--length", arguments->length, "Target length in tokens")
       ->required()
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 32));
+      ->check(CLI::Range(int64_t{1}, kMaxLength));
   AddYarnArguments(*command, &arguments->yarn);
   command->add_flag("--json", arguments->json, "One JSON object a method");
   command->callback([=] { *action = [=] { return Run(*arguments); }; });

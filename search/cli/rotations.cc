@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "eval/model/model_limits.h"
 #include "eval/number_text.h"
 #include "search/cli/console.h"
 #include "search/cli/model_arguments.h"
@@ -35,7 +36,7 @@ void AddRotationArguments(CLI::App& command, RotationArguments* arguments) {
       .add_option("--target", arguments->target,
                   "Target length of the method in tokens (default: the length scored)")
       ->needs(method)
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 32));
+      ->check(CLI::Range(int64_t{1}, kMaxLength));
   AddYarnArguments(command, &arguments->yarn);
   command
       .add_option("--attention-factor", arguments->attention_factor,

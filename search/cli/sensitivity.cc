@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "eval/errors.h"
+#include "eval/model/model_limits.h"
 #include "eval/number_text.h"
 #include "eval/rope_methods.h"
 #include "eval/scorer.h"
@@ -130,7 +131,7 @@ void AddSensitivity(CLI::App& app, Action* action) {
   command->add_option("--text", arguments->texts, "Text files")->required();
   command->add_option("--length", arguments->length, "Tokens to read of each, BOS included")
       ->required()
-      ->check(CLI::Range(int64_t{2}, int64_t{1} << 32));
+      ->check(CLI::Range(kMinLength, kMaxLength));
   command
       ->add_option("--table", arguments->table,
                    "pairs: one lambda back to 1, or to s; start-tokens: other values of n-hat, for "
@@ -138,7 +139,7 @@ void AddSensitivity(CLI::App& app, Action* action) {
       ->check(CLI::IsMember({"pairs", "start-tokens"}));
   command->add_option("--start-tokens", arguments->start_tokens, "Values of n-hat, as 0,16,64")
       ->delimiter(',')
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 32));
+      ->check(CLI::Range(int64_t{0}, kMaxLength));
   AddBackendArguments(*command, &arguments->backend);
   command->callback([=] { *action = [=] { return Run(*arguments); }; });
 }

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "eval/errors.h"
+#include "eval/model/model_limits.h"
 #include "eval/text/corpus.h"
 
 namespace longrope {
@@ -11,7 +12,7 @@ void AddLengthsArgument(CLI::App& command, std::vector<int64_t>* lengths, const 
   command.add_option("--lengths", *lengths, help)
       ->required()
       ->delimiter(',')
-      ->check(CLI::Range(int64_t{2}, int64_t{1} << 32));
+      ->check(CLI::Range(kMinLength, kMaxLength));
 }
 
 std::string ReadPlainText(const std::string& path) {

@@ -50,13 +50,11 @@ inline Rule Filled(const std::string& what) {
   return {.accepts = IsFilled, .allowed = what + " that are not empty"};
 }
 
-inline constexpr double kMaxTokens = kMaxLength;
-
 template <class Visitor>
 void Describe(Visitor& visit, ModelOptions& o) {
   visit("path", o.path, KeyRole::kPlace,
         Required({.accepts = IsFilled, .allowed = "a path that is not empty"}));
-  visit("original_length", o.original_length, KeyRole::kResult, Range(2, kMaxTokens));
+  visit("original_length", o.original_length, KeyRole::kResult, Range(kMinLength, kMaxLength));
   visit("rope_base", o.rope_base, KeyRole::kResult, Range(1.001, 1e12));
   visit("head_dim", o.head_dim, KeyRole::kResult, Range(kMinHeadDim, kMaxHeadDim));
 }
@@ -70,8 +68,8 @@ void Describe(Visitor& visit, DataOptions& o) {
         Rule{.accepts = IsRecordFilter, .allowed = "FIELD=VALUE, as meta.pile_set_name=Books3"});
   visit("tokens", o.tokens, KeyRole::kResult,
         OneOf({std::begin(kTokenTypes), std::end(kTokenTypes)}));
-  visit("separator", o.separator, KeyRole::kResult, Range(0, kMaxTokens));
-  visit("min_tokens", o.min_tokens, KeyRole::kResult, Range(0, kMaxTokens));
+  visit("separator", o.separator, KeyRole::kResult, Range(0, kMaxLength));
+  visit("min_tokens", o.min_tokens, KeyRole::kResult, Range(0, kMaxLength));
   visit("join", o.join, KeyRole::kResult, Rule{});
   visit("fitness_books", o.fitness_books, KeyRole::kResult, Filled("titles"));
   visit("held_out_books", o.held_out_books, KeyRole::kResult, Filled("titles"));
@@ -129,7 +127,7 @@ template <class Visitor>
 void DescribeFinetune(Visitor& visit, StageOptions& o) {
   visit("factors", o.finetune.factors, KeyRole::kResult, Required(Filled("names")));
   visit("steps", o.finetune.steps, KeyRole::kResult, Required(Range(1, 1e9)));
-  visit("lengths", o.lengths, KeyRole::kResult, Range(2, kMaxTokens));
+  visit("lengths", o.lengths, KeyRole::kResult, Range(kMinLength, kMaxLength));
   visit("command", o.finetune.command, KeyRole::kPlace, Rule{});
 }
 
@@ -141,13 +139,13 @@ void DescribeEvaluate(Visitor& visit, StageOptions& o) {
   visit("reference", evaluate.reference, result, Rule{});
   visit("protocols", evaluate.protocols, result,
         OneOf({std::begin(kProtocols), std::end(kProtocols)}));
-  visit("lengths", o.lengths, result, Required(Range(2, kMaxTokens)));
+  visit("lengths", o.lengths, result, Required(Range(kMinLength, kMaxLength)));
   visit("documents", o.documents, result, Range(1, 10000));
   visit("window", o.window, result, OneOf({std::begin(kWindows), std::end(kWindows)}));
-  visit("stride", evaluate.stride, result, Range(1, kMaxTokens));
-  visit("sliding_tokens", evaluate.sliding_tokens, result, Range(2, kMaxTokens));
+  visit("stride", evaluate.stride, result, Range(1, kMaxLength));
+  visit("sliding_tokens", evaluate.sliding_tokens, result, Range(kMinLength, kMaxLength));
   visit("tries", evaluate.tries, result, Range(1, 10000));
-  visit("start_tokens", o.start_tokens, result, Range(0, kMaxTokens));
+  visit("start_tokens", o.start_tokens, result, Range(0, kMaxLength));
   visit("confidence", evaluate.confidence, result, Range(0.5, 0.999));
   visit("resamples", evaluate.resamples, result, Range(100, 1e6));
   DescribeYarn(visit, o);
@@ -160,9 +158,9 @@ void DescribeSearch(Visitor& visit, StageOptions& o) {
   visit("preset", o.preset, result, OneOf({std::begin(kPresets), std::end(kPresets)}));
   if (o.kind == "readjust") {
     visit("extends", o.extends, result, Rule{});
-    visit("lengths", o.lengths, result, Range(2, kMaxTokens));
+    visit("lengths", o.lengths, result, Range(kMinLength, kMaxLength));
   } else {
-    visit("length", o.length, result, Required(Range(2, kMaxTokens)));
+    visit("length", o.length, result, Required(Range(kMinLength, kMaxLength)));
   }
   visit("documents", o.documents, result, Range(1, 10000));
   visit("held_out", o.held_out, result, Range(0, 10000));
@@ -204,7 +202,7 @@ void DescribeSearch(Visitor& visit, StageOptions& o) {
   visit("max_evaluations", o.max_evaluations, KeyRole::kBudget, Range(1, 1e9));
   visit("max_hours", o.max_hours, KeyRole::kBudget, Range(0.0001, 1e6));
   visit("runtime", o.runtime, result, OneOf({std::begin(kRuntimes), std::end(kRuntimes)}));
-  visit("start_tokens", o.start_tokens, result, Range(0, kMaxTokens));
+  visit("start_tokens", o.start_tokens, result, Range(0, kMaxLength));
   visit("bound", o.bound, result, Range(1, 100000));
   visit("attention", o.attention, result,
         Rule{.accepts = IsAttention,

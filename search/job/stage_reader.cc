@@ -225,7 +225,7 @@ StageOptions ReadDefaults(const YamlNode& node, const std::string& path) {
   first("kind", sketch.kind, KeyRole::kResult,
         OneOf({std::begin(kStageKinds), std::end(kStageKinds)}));
   if (sketch.kind == "search") {
-    first("length", sketch.length, KeyRole::kResult, Range(2, kMaxTokens));
+    first("length", sketch.length, KeyRole::kResult, Range(kMinLength, kMaxLength));
   }
   first("preset", sketch.preset, KeyRole::kResult,
         OneOf({std::begin(kPresets), std::end(kPresets)}));

@@ -34,7 +34,7 @@ void Describe(Visitor& visit, StudyKeys& o) {
   const KeyRole role = KeyRole::kResult;
   visit("name", o.name, role, Rule{.accepts = IsPlainName, .allowed = "letters, digits, - and _"});
   visit("seeds", o.seeds, role, Required(Range(0, 9e15)));
-  visit("lengths", o.lengths, role, Required(Range(2, kMaxTokens)));
+  visit("lengths", o.lengths, role, Required(Range(kMinLength, kMaxLength)));
   visit("reference", o.reference, role, Rule{});
   visit("marks", o.marks, role, Range(1, 1e9));
   visit("confidence", o.confidence, role, Range(0.5, 0.9999));
@@ -46,7 +46,7 @@ void Describe(Visitor& visit, Method& o) {
   const KeyRole role = KeyRole::kResult;
   visit("name", o.name, role,
         Required({.accepts = IsPlainName, .allowed = "letters, digits, - and _"}));
-  visit("lengths", o.lengths, role, Range(2, kMaxTokens));
+  visit("lengths", o.lengths, role, Range(kMinLength, kMaxLength));
   visit("seeds", o.seeds, role, Range(0, 9e15));
 }
 
